@@ -26,8 +26,8 @@ bool span_eq_nocase(struct span a, const char *b); /* ASCII only */
 int span_cmp(struct span a, struct span b);        /* byte order, as strcmp */
 bool span_starts_with(struct span s, const char *prefix);
 bool span_ends_with(struct span s, const char *suffix);
-ptrdiff_t span_find(struct span s, char c);               /* index or -1 */
-ptrdiff_t span_find_span(struct span s, struct span what); /* index or -1 */
+ptrdiff_t span_find(struct span s, char c);                   /* index or -1 */
+ptrdiff_t span_find_span(struct span s, struct span what);    /* index or -1 */
 struct span span_sub(struct span s, size_t from, size_t len); /* clamped */
 struct span span_trim(struct span s);                         /* ASCII white space */
 /* Splits off what stands before the first `sep`; *rest is moved behind it. False once *rest is used up. */
@@ -45,7 +45,8 @@ struct buf {
     size_t cap;
 };
 
-#define BUF_INIT {NULL, 0, 0}
+#define BUF_INIT                                                                                                       \
+    { NULL, 0, 0 }
 
 void buf_free(struct buf *b);
 void buf_clear(struct buf *b); /* keeps the memory */
@@ -62,7 +63,7 @@ struct span buf_span(const struct buf *b);
 
 /* printf into a fresh C string, mem_free() it. */
 char *str_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
-char *str_dup(const char *text); /* NULL stays NULL */
+char *str_dup(const char *text);           /* NULL stays NULL */
 bool str_eq(const char *a, const char *b); /* NULL equals only NULL */
 
 #endif

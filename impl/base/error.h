@@ -13,7 +13,8 @@ struct error {
     json_t *details;  /* object or NULL */
 };
 
-#define ERROR_INIT {NULL, NULL, NULL}
+#define ERROR_INIT                                                                                                     \
+    { NULL, NULL, NULL }
 
 /* Sets the error (dropping an earlier one) and returns false, so that `return error_set(...)` reads well.
  * err may be NULL: the caller does not want to know. `details` (may be NULL) is stolen. */

@@ -8,7 +8,8 @@ static json_t *parse(struct span text, size_t flags, const char *kind, struct er
     json_error_t why;
     json_t *value = json_loadb(text.ptr, text.len, flags | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
     if (value == NULL && json_error_code(&why) == json_error_numeric_overflow) {
-        value = json_loadb(text.ptr, text.len, flags | JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
+        value =
+            json_loadb(text.ptr, text.len, flags | JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &why);
     }
     if (value == NULL) {
         error_set(err, kind, "not valid JSON: %s (line %d, column %d)", why.text, why.line, why.column);

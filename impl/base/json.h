@@ -12,11 +12,11 @@ enum { JSON_DEPTH_MAX = 512 }; /* deeper input is refused (jansson itself stops 
 json_t *json_parse(struct span text, const char *kind, struct error *err);
 /* As json_parse, but an object with a repeated key is refused. */
 json_t *json_parse_strict(struct span text, const char *kind, struct error *err);
-char *json_text(const json_t *value);                        /* compact, key order kept; mem_free() it */
-void json_write(struct buf *out, const json_t *value);       /* compact, appended */
-void json_write_string(struct buf *out, struct span text);   /* quoted and escaped, appended */
-const char *json_str(const json_t *obj, const char *key);    /* NULL when absent or not a string */
-struct span json_span(const json_t *string);                 /* bytes of a string value; empty otherwise */
+char *json_text(const json_t *value);                      /* compact, key order kept; mem_free() it */
+void json_write(struct buf *out, const json_t *value);     /* compact, appended */
+void json_write_string(struct buf *out, struct span text); /* quoted and escaped, appended */
+const char *json_str(const json_t *obj, const char *key);  /* NULL when absent or not a string */
+struct span json_span(const json_t *string);               /* bytes of a string value; empty otherwise */
 int64_t json_int(const json_t *obj, const char *key, int64_t absent);
 bool json_bool(const json_t *obj, const char *key, bool absent);
 json_t *json_str_new(struct span text); /* NULL when not UTF-8 */

@@ -15,8 +15,8 @@ struct log_field {
 
 struct log_record {
     enum log_level level;
-    const char *name;  /* of the logger, for example "puppetlabs.pcp.broker" */
-    const char *type;  /* structured event type such as "connection-open", or NULL */
+    const char *name; /* of the logger, for example "puppetlabs.pcp.broker" */
+    const char *type; /* structured event type such as "connection-open", or NULL */
     const char *msg;
     const struct log_field *fields; /* ends with a NULL key; may be NULL */
 };
@@ -35,7 +35,7 @@ void log_write(const struct logger *log, enum log_level level, const char *forma
 /* A structured event: msg, then key, value pairs, then NULL. */
 void log_event(const struct logger *log, enum log_level level, const char *type, const char *msg, ...)
     __attribute__((sentinel));
-const char *log_level_name(enum log_level level); /* "trace" … "fatal" */
+const char *log_level_name(enum log_level level);            /* "trace" … "fatal" */
 bool log_level_parse(const char *text, enum log_level *out); /* any case; also "warning" and "none" */
 
 #define log_trace(log, ...) log_write((log), LOG_TRACE, __VA_ARGS__)

@@ -7,8 +7,8 @@
 #include <string.h>
 
 struct map_entry {
-    struct map_entry *chain;        /* next in the same slot */
-    struct map_entry *prev, *next;  /* insertion order */
+    struct map_entry *chain;       /* next in the same slot */
+    struct map_entry *prev, *next; /* insertion order */
     void *value;
     uint64_t hash;
     size_t key_len;

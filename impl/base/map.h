@@ -15,10 +15,11 @@ struct map {
     struct map_entry *first, *last; /* insertion order */
 };
 
-#define MAP_INIT {NULL, 0, 0, NULL, NULL}
+#define MAP_INIT                                                                                                       \
+    { NULL, 0, 0, NULL, NULL }
 
 void map_init(struct map *m);
-void map_free(struct map *m); /* the values are not freed */
+void map_free(struct map *m);                        /* the values are not freed */
 void *map_get(const struct map *m, struct span key); /* NULL when absent */
 void *map_get_cstr(const struct map *m, const char *key);
 /* Sets key to value (not NULL); returns the value it replaces, or NULL. A replaced entry keeps its place. */
@@ -26,7 +27,8 @@ void *map_put(struct map *m, struct span key, void *value);
 void *map_remove(struct map *m, struct span key); /* the value, or NULL */
 size_t map_count(const struct map *m);
 
-/* for (struct map_iter i = map_iter(&m); map_next(&i);) use i.key, i.value. The current entry may be removed in the body. */
+/* for (struct map_iter i = map_iter(&m); map_next(&i);) use i.key, i.value. The current entry may be removed in the
+ * body. */
 struct map_iter {
     struct map_entry *next_entry;
     struct span key;

@@ -6,9 +6,9 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t size);                /* not cleared */
-void *mem_zalloc(size_t size);               /* zeroed */
-void *mem_array(size_t count, size_t size);  /* zeroed, overflow-checked */
+void *mem_alloc(size_t size);               /* not cleared */
+void *mem_zalloc(size_t size);              /* zeroed */
+void *mem_array(size_t count, size_t size); /* zeroed, overflow-checked */
 void *mem_realloc(void *ptr, size_t size);
 void *mem_grow(void *ptr, size_t *cap, size_t need, size_t item_size); /* doubles *cap until it holds `need` items */
 void mem_free(void *ptr);

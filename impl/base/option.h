@@ -8,13 +8,13 @@
 #include <stdio.h>
 
 enum option_type {
-    OPTION_FLAG,     /* bool * */
+    OPTION_FLAG,      /* bool * */
     OPTION_NEGATABLE, /* bool *, also --no-NAME */
-    OPTION_STRING,   /* const char **, borrowed from argv */
-    OPTION_LIST,     /* struct option_list *, may be given several times */
-    OPTION_UINT,     /* uint64_t * */
-    OPTION_DURATION, /* uint64_t * of milliseconds: "250ms", "10s", "5m", "1h" */
-    OPTION_HEADING,  /* only a heading in --help; `help` is its text */
+    OPTION_STRING,    /* const char **, borrowed from argv */
+    OPTION_LIST,      /* struct option_list *, may be given several times */
+    OPTION_UINT,      /* uint64_t * */
+    OPTION_DURATION,  /* uint64_t * of milliseconds: "250ms", "10s", "5m", "1h" */
+    OPTION_HEADING,   /* only a heading in --help; `help` is its text */
 };
 
 struct option_list {
@@ -32,13 +32,14 @@ struct option {
 };
 
 /* A table ends with an entry whose type is OPTION_HEADING and whose help is NULL: use OPTION_END. */
-#define OPTION_END {OPTION_HEADING, NULL, 0, NULL, NULL, NULL}
+#define OPTION_END                                                                                                     \
+    { OPTION_HEADING, NULL, 0, NULL, NULL, NULL }
 
 struct command_line {
-    const char *program;     /* "dalang up" */
-    const char *synopsis;    /* "[OPTIONS] FILE…" */
-    const char *summary;     /* one line */
-    const char *description; /* paragraphs for --help and the man page, or NULL */
+    const char *program;          /* "dalang up" */
+    const char *synopsis;         /* "[OPTIONS] FILE…" */
+    const char *summary;          /* one line */
+    const char *description;      /* paragraphs for --help and the man page, or NULL */
     const struct option *options; /* --help and --version are added by themselves */
 };
 

@@ -42,7 +42,7 @@ struct world_task {
 void world_defer(struct world *w, struct world_task *task, void (*run)(void *ctx), void *ctx);
 void world_undefer(struct world *w, struct world_task *task);
 
-void world_random(struct world *w, void *out, size_t len);  /* cryptographic in the real world */
+void world_random(struct world *w, void *out, size_t len);    /* cryptographic in the real world */
 uint64_t world_random_below(struct world *w, uint64_t bound); /* uniform in 0..bound-1; bound ≥ 1 */
 void world_uuid(struct world *w, char out[37]);
 
@@ -50,9 +50,9 @@ void world_uuid(struct world *w, char out[37]);
 
 /* What TLS verified about the peer. In the simulated world it comes from a table of certificates. */
 struct world_identity {
-    const char *common_name; /* NULL: no CN, or one holding a NUL byte (such a certificate identifies nobody) */
-    const char *issuer;      /* RFC 2253 text */
-    const char *serial;      /* upper-case hex */
+    const char *common_name;      /* NULL: no CN, or one holding a NUL byte (such a certificate identifies nobody) */
+    const char *issuer;           /* RFC 2253 text */
+    const char *serial;           /* upper-case hex */
     const char *const *alt_names; /* DNS names and IP addresses as text */
     size_t alt_name_count;
     int64_t not_before_ms, not_after_ms;
@@ -65,12 +65,12 @@ enum world_client_auth { WORLD_CLIENT_AUTH_NEED, WORLD_CLIENT_AUTH_WANT, WORLD_C
 struct world_tls_files {
     const char *cert; /* may be NULL for a client without certificate */
     const char *key;
-    const char *chain; /* extra certificates to send, or NULL */
-    const char *ca;    /* who is trusted; never the system's store */
-    const char *crl;   /* or NULL */
+    const char *chain;                  /* extra certificates to send, or NULL */
+    const char *ca;                     /* who is trusted; never the system's store */
+    const char *crl;                    /* or NULL */
     enum world_client_auth client_auth; /* as server */
-    const char *ciphers;   /* OpenSSL cipher list for TLS 1.2, or NULL */
-    const char *protocols; /* comma list of TLSv1.2, TLSv1.3, or NULL for both; older ones are refused */
+    const char *ciphers;                /* OpenSSL cipher list for TLS 1.2, or NULL */
+    const char *protocols;              /* comma list of TLSv1.2, TLSv1.3, or NULL for both; older ones are refused */
 };
 struct world_tls;
 /* error kinds: "world/file" (missing, unreadable; names it), "world/tls" (not PEM, key does not match, bad CRL …) */
@@ -113,22 +113,22 @@ void world_conn_set_handler(struct world_conn *c, const struct world_conn_handle
 /* Writes the concatenation of the parts, at once while the pipe is free; the rest is copied and queued.
  * Without bound: ask world_conn_pending() and apply your own limit. Ignored when closing. */
 void world_conn_write(struct world_conn *c, const struct span *parts, size_t count);
-size_t world_conn_pending(const struct world_conn *c); /* queued bytes not yet given to the system */
+size_t world_conn_pending(const struct world_conn *c);    /* queued bytes not yet given to the system */
 void world_conn_pause(struct world_conn *c, bool paused); /* stop or resume on_data (back-pressure) */
 /* Ends in order: sends what is queued, then closes; on_close(LOCAL) follows, at most flush_ms later. */
 void world_conn_close(struct world_conn *c, uint64_t flush_ms);
 /* Ends at once, without on_close. The peer sees a reset or an end without close_notify. */
 void world_conn_abort(struct world_conn *c);
-const struct world_identity *world_conn_peer(const struct world_conn *c);      /* NULL: no client certificate */
-const char *world_conn_remote(const struct world_conn *c);                     /* "127.0.0.1:50412" */
+const struct world_identity *world_conn_peer(const struct world_conn *c); /* NULL: no client certificate */
+const char *world_conn_remote(const struct world_conn *c);                /* "127.0.0.1:50412" */
 const char *world_conn_local(const struct world_conn *c);
 struct world *world_conn_world(const struct world_conn *c);
 
 struct world_listen {
-    const char *host; /* address or name; NULL: 0.0.0.0 */
-    uint16_t port;    /* 0: any free one, see world_listener_port() */
-    struct world_tls *tls; /* NULL: plain */
-    uint32_t handshakes_max;      /* in progress at once, the rest waits in the backlog; 0: 64 */
+    const char *host;              /* address or name; NULL: 0.0.0.0 */
+    uint16_t port;                 /* 0: any free one, see world_listener_port() */
+    struct world_tls *tls;         /* NULL: plain */
+    uint32_t handshakes_max;       /* in progress at once, the rest waits in the backlog; 0: 64 */
     uint64_t handshake_timeout_ms; /* 0: 10 000 */
 };
 struct world_listener;
@@ -145,9 +145,10 @@ struct world_connect {
     struct world_tls *tls;   /* NULL: plain */
     const char *server_name; /* what the peer's certificate must name; NULL: host. Always verified. */
     const char *source;      /* local address to bind, or NULL */
-    const void *credential;  /* real world: a struct real_credential used instead of the context's certificate; or NULL */
-    const char *proxy;       /* "http://host:port" for CONNECT, or NULL */
-    uint64_t timeout_ms;     /* for all of name look-up, TCP, proxy and TLS; 0: 30 000 */
+    const void
+        *credential;     /* real world: a struct real_credential used instead of the context's certificate; or NULL */
+    const char *proxy;   /* "http://host:port" for CONNECT, or NULL */
+    uint64_t timeout_ms; /* for all of name look-up, TCP, proxy and TLS; 0: 30 000 */
 };
 /* Never NULL; failures come as on_close. */
 struct world_conn *world_connect(struct world *w, const struct world_connect *opts,
@@ -169,12 +170,13 @@ struct world_fetch_opts {
     uint64_t connect_timeout_ms; /* 0: 30 000 */
     uint64_t timeout_ms;         /* in all; 0: 120 000 */
     size_t body_max;             /* more is an error of kind "world/too-large"; 0: 64 MiB */
-    /* When set, body bytes go here as they come (only of a 2xx answer) and response->body stays empty. False cancels. */
+    /* When set, body bytes go here as they come (only of a 2xx answer) and response->body stays empty. False cancels.
+     */
     bool (*on_body)(void *ctx, struct span bytes);
 };
 struct world_response {
-    /* NULL: an answer came. Else kind "world/refused", "world/unreachable", "world/timeout", "world/tls", "world/reset",
-     * "world/too-large", "world/protocol" and a message naming the peer. */
+    /* NULL: an answer came. Else kind "world/refused", "world/unreachable", "world/timeout", "world/tls",
+     * "world/reset", "world/too-large", "world/protocol" and a message naming the peer. */
     const struct error *err;
     int status;
     const struct world_header *headers; /* names in lower case */
@@ -191,9 +193,9 @@ void world_fetch_cancel(struct world_fetch *f); /* done is not called */
 /* ------------------------------------------------------------------------------------------ child processes */
 
 struct world_exit {
-    bool started;      /* false: could not be started, see error_text */
-    int status;        /* exit status when signal is 0 */
-    int signal;        /* the signal that ended it, or 0 */
+    bool started; /* false: could not be started, see error_text */
+    int status;   /* exit status when signal is 0 */
+    int signal;   /* the signal that ended it, or 0 */
     const char *error_text;
 };
 struct world_spawn {
@@ -206,9 +208,9 @@ struct world_spawn {
     const char *stderr_path;
     /* … or, when the path is NULL, given here as it comes; NULL too: discarded. stream is 1 or 2. */
     void (*on_output)(void *ctx, int stream, struct span bytes);
-    bool new_session;        /* setsid: a process group of its own that outlives us */
-    int umask;               /* -1: ours */
-    uint32_t uid, gid;       /* 0: unchanged */
+    bool new_session;  /* setsid: a process group of its own that outlives us */
+    int umask;         /* -1: ours */
+    uint32_t uid, gid; /* 0: unchanged */
 };
 struct world_process;
 /* on_exit is the last callback, after all output. Only descriptors 0-2 are inherited. */
@@ -251,7 +253,8 @@ bool world_file_write(struct world *w, const char *path, struct span bytes, int 
 bool world_file_sync(struct world *w, const char *path, struct error *err); /* fsync of a file or directory */
 bool world_file_mkdir(struct world *w, const char *path, int mode, bool parents, struct error *err); /* exists: fine */
 bool world_file_rename(struct world *w, const char *from, const char *to, struct error *err);
-bool world_file_remove(struct world *w, const char *path, bool recursive, struct error *err); /* absent: "world/not-found" */
+bool world_file_remove(struct world *w, const char *path, bool recursive,
+                       struct error *err); /* absent: "world/not-found" */
 bool world_file_chmod(struct world *w, const char *path, int mode, struct error *err);
 /* Names in a directory, sorted by bytes, without "." and "..". The list is one allocation-per-name array; free with
  * world_names_free(). */
@@ -260,7 +263,8 @@ void world_names_free(char **names, size_t count);
 
 /* A file being written piece by piece. */
 struct world_file;
-struct world_file *world_file_open(struct world *w, const char *path, int mode, enum world_write how, struct error *err);
+struct world_file *world_file_open(struct world *w, const char *path, int mode, enum world_write how,
+                                   struct error *err);
 bool world_file_put(struct world_file *f, struct span bytes, struct error *err);
 /* Closes (for ATOMIC: syncs and renames when `keep`, else removes). NULL is fine. */
 bool world_file_close(struct world_file *f, bool keep, struct error *err);
