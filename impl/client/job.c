@@ -210,9 +210,11 @@ static void on_events_end(void *ctx, const struct client_reply *r) {
 static void ask_events(struct client_job *job) {
     buf_clear(&job->received);
     job->streams = false;
-    char *path = job->next_event == 0
-                     ? str_printf("/jobs/%s/events", job->name)
-                     : str_printf("/jobs/%s/events?start=%llu", job->name, (unsigned long long)job->next_event);
+    struct buf target = BUF_INIT;
+    buf_printf(&target, "/%s/%s/events", job->collection, job->name);
+    if (job->next_event != 0) {
+        buf_printf(&target, "?start=%llu", (unsigned long long)job->next_event);
+    }
     job->call = client_call_streaming(job->client, target.ptr, on_event_bytes, on_events_end, job);
     buf_free(&target);
 }
