@@ -38,6 +38,7 @@ add_link_options(-Wl,-z,relro,-z,now -Wl,--as-needed)
 include(CheckPIESupported)
 check_pie_supported(LANGUAGES C)
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g1") # asserts stay on
+set(CMAKE_C_FLAGS_RELWITHDEBINFO "-O2 -g")
 
 find_program(CCACHE ccache)
 if(CCACHE)

@@ -5,7 +5,8 @@
 #include "base/mem.h"
 #include <string.h>
 
-static void set(struct error *err, const char *kind, json_t *details, const char *format, va_list args) {
+__attribute__((format(printf, 4, 0))) static void set(struct error *err, const char *kind, json_t *details,
+                                                      const char *format, va_list args) {
     if (err == NULL) {
         json_decref(details);
         return;
