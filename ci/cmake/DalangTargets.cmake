@@ -1,5 +1,5 @@
-# dalang_library(NAME [DIRS d…] [DEPENDS lib…] [TEST_DEPENDS lib…])
-#   A static library from *.c here (and in DIRS), main.c excepted. Each tests/test_*.c becomes a cmocka program
+# dalang_library(NAME [DIRS d…] [EXCLUDE file…] [DEPENDS lib…] [TEST_DEPENDS lib…])
+#   A static library from *.c here (and in DIRS), main.c and EXCLUDE excepted. Each tests/test_*.c becomes a cmocka program
 #   and a ctest named NAME/<file without test_>; other files in tests/ are linked to each of them.
 # dalang_program(NAME MAIN file DEPENDS lib…)   A program in bin/, installed.
 # dalang_tests(NAME DEPENDS lib…)               Only the tests/ part, for folders without a library.
@@ -29,13 +29,16 @@ function(dalang_tests name)
 endfunction()
 
 function(dalang_library name)
-    cmake_parse_arguments(A "" "" "DIRS;DEPENDS;TEST_DEPENDS" ${ARGN})
+    cmake_parse_arguments(A "" "" "DIRS;EXCLUDE;DEPENDS;TEST_DEPENDS" ${ARGN})
     file(GLOB sources CONFIGURE_DEPENDS *.c)
     foreach(dir ${A_DIRS})
         file(GLOB more CONFIGURE_DEPENDS ${dir}/*.c)
         list(APPEND sources ${more})
     endforeach()
     list(FILTER sources EXCLUDE REGEX "/main\\.c$")
+    foreach(file ${A_EXCLUDE})
+        list(REMOVE_ITEM sources ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+    endforeach()
     if(NOT sources)
         message(STATUS "${name}: no sources")
         return()
