@@ -32,6 +32,11 @@ struct fake *fake_sibling(const struct fake *f, const char *service_name) {
     return f->host != NULL ? fake_host_find(f->host, service_name) : NULL;
 }
 
+bool fake_authenticate(const struct fake *f, struct http_exchange *ex, struct error *err) {
+    struct fake *rbac = fake_sibling(f, "rbac");
+    return rbac == NULL || rbac->service->authenticate == NULL || rbac->service->authenticate(rbac, ex, err);
+}
+
 void fake_respond_text(struct http_exchange *ex, int status, const char *text) {
     http_respond(ex, status, "text/plain; charset=utf-8", span_of(text));
 }

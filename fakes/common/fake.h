@@ -46,8 +46,8 @@ struct fake_route {
 };
 
 struct fake_service {
-    const char *name; /* "rbac": key in /_fake/state and in state files */
-    const struct fake_route *routes;
+    const char *name;                       /* "rbac": key in /_fake/state and in state files */
+    const struct fake_route *const *tables; /* route tables, tried in order; ends with NULL */
     /* Paths that begin so belong to this service also when no route matches; ends with NULL. */
     const char *const *prefixes;
     /* No route matched (allow NULL) or only the method did not. NULL: plain 404/405. */
@@ -58,6 +58,8 @@ struct fake_service {
     /* Entry of /status/v1/services, and its name there; both may be NULL. */
     json_t *(*status)(struct fake *f, const char *level);
     const char *status_name;
+    /* Whether the request comes from somebody known; the RBAC fake has it, the fakes beside it ask. May be NULL. */
+    bool (*authenticate)(struct fake *f, struct http_exchange *ex, struct error *err);
 };
 
 /* First member of every fake's own structure. */
@@ -89,6 +91,9 @@ struct fake_host *fake_host_new(struct world *w, const struct fake_host_opts *op
 uint16_t fake_host_port(const struct fake_host *h);
 /* Stops listening, drops what is held back by faults, then calls done (may be NULL); the host is freed by then. */
 void fake_host_close(struct fake_host *h, uint64_t grace_ms, void (*done)(void *ctx), void *ctx);
+
+/* Asks the RBAC fake on the same listener, if there is one, whether the caller is known; without one everybody is. */
+bool fake_authenticate(const struct fake *f, struct http_exchange *ex, struct error *err);
 
 /* Answers. */
 void fake_respond_text(struct http_exchange *ex, int status, const char *text); /* text/plain; charset=utf-8 */

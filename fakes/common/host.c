@@ -164,8 +164,10 @@ static void on_unmatched(void *ctx, struct http_exchange *ex, const char *allow)
 static size_t count_routes(const struct fake_host_opts *opts) {
     size_t n = 0;
     for (size_t i = 0; i < opts->fake_count; i++) {
-        for (const struct fake_route *r = opts->fakes[i]->service->routes; r->pattern != NULL; r++) {
-            n++;
+        for (const struct fake_route *const *t = opts->fakes[i]->service->tables; *t != NULL; t++) {
+            for (const struct fake_route *r = *t; r->pattern != NULL; r++) {
+                n++;
+            }
         }
     }
     for (const struct control_route *r = fake_control_routes; r->pattern != NULL; r++) {
@@ -191,8 +193,10 @@ static void build_table(struct fake_host *h, const struct fake_host_opts *opts) 
     for (size_t i = 0; i < opts->fake_count; i++) {
         struct fake *f = opts->fakes[i];
         has_status = has_status || f->service->status != NULL;
-        for (const struct fake_route *r = f->service->routes; r->pattern != NULL; r++) {
-            add_route(h, r->method, r->pattern, (struct bound_route){.fake = f, .route = r});
+        for (const struct fake_route *const *t = f->service->tables; *t != NULL; t++) {
+            for (const struct fake_route *r = *t; r->pattern != NULL; r++) {
+                add_route(h, r->method, r->pattern, (struct bound_route){.fake = f, .route = r});
+            }
         }
     }
     for (const struct control_route *r = fake_control_routes; r->pattern != NULL; r++) {
