@@ -23,15 +23,15 @@ struct ws_handler {
 };
 
 struct ws_limits {
-    size_t message_max;           /* more closes with 1009; 0: 64 MiB */
-    uint64_t idle_timeout_ms;     /* no traffic in or out: close 1001 "Connection Idle Timeout"; 0: never */
-    uint64_t close_timeout_ms;    /* wait for the other side's close frame; 0: 5 000 */
+    size_t message_max;            /* more closes with 1009; 0: 64 MiB */
+    uint64_t idle_timeout_ms;      /* no traffic in or out: close 1001 "Connection Idle Timeout"; 0: never */
+    uint64_t close_timeout_ms;     /* wait for the other side's close frame; 0: 5 000 */
     uint64_t handshake_timeout_ms; /* client role; 0: 30 000 */
 };
 
 struct ws_connect {
     struct world_connect to;
-    const char *path; /* request target, "/pcp2/agent" */
+    const char *path;       /* request target, "/pcp2/agent" */
     const char *user_agent; /* NULL: none */
     struct ws_limits limits;
 };
@@ -52,7 +52,7 @@ size_t ws_pending(const struct ws_peer *p); /* bytes queued, not yet given to th
 void ws_pause(struct ws_peer *p, bool paused);
 /* Starts the closing handshake; on_close follows. */
 void ws_close(struct ws_peer *p, uint16_t code, const char *reason);
-void ws_abort(struct ws_peer *p); /* drops the stream at once, frees p, no callback */
+void ws_abort(struct ws_peer *p);                                  /* drops the stream at once, frees p, no callback */
 const struct world_identity *ws_identity(const struct ws_peer *p); /* the verified peer certificate or NULL */
 const char *ws_remote(const struct ws_peer *p);
 void *ws_ctx(const struct ws_peer *p);

@@ -69,10 +69,9 @@ static bool take_line(struct http1_reader *r, struct span *in) {
 /* ---- head */
 
 static void decide_body(struct http1_reader *r) {
-    r->left = r->head.content_length;
     r->body_bytes = 0;
     r->trailer_bytes = 0;
-    switch (r->head.body) {
+    switch (r->body) {
     case HTTP1_NO_BODY:
         r->state = DONE;
         break;
@@ -126,6 +125,8 @@ static enum http1_event read_head(struct http1_reader *r, struct span *in) {
                 return HTTP1_FAILED;
             }
             r->state = BODY_START;
+            r->body = r->head.body;
+            r->left = r->head.content_length;
             return HTTP1_HEAD;
         }
         if (r->line.len == r->head_max) {
@@ -255,7 +256,7 @@ enum http1_event http1_next(struct http1_reader *r, struct span *in, struct span
         case IN_HEAD:
             return read_head(r, in);
         case BODY_START:
-            if (r->head.body == HTTP1_LENGTH && r->head.content_length > r->body_max) {
+            if (r->body == HTTP1_LENGTH && r->left > r->body_max) {
                 return fail(r, 413, "Body too large");
             }
             decide_body(r);
@@ -304,7 +305,7 @@ enum http1_event http1_eof(struct http1_reader *r) {
     if (r->state == UNTIL_CLOSE || r->state == DONE) {
         return message_done(r);
     }
-    if (r->state == BODY_START && r->head.body == HTTP1_NO_BODY) {
+    if (r->state == BODY_START && r->body == HTTP1_NO_BODY) {
         return message_done(r);
     }
     if (http1_reader_idle(r)) {
