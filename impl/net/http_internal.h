@@ -82,7 +82,7 @@ struct http_server {
 /* http_exchange.c */
 struct http_exchange *http_exchange_new(struct http_conn *c, struct http1_head *head); /* takes the head */
 void http_exchange_free(struct http_exchange *ex);
-void http_exchange_dispatch(struct http_exchange *ex); /* the request is complete */
+void http_exchange_dispatch(struct http_exchange *ex);                             /* the request is complete */
 void http_exchange_refuse(struct http_exchange *ex, int status, const char *text); /* plain text */
 
 /* http_server.c */

@@ -1,4 +1,5 @@
-/* The server's connections: reading requests one after the other, time-outs, the end of connections and of the server. */
+/* The server's connections: reading requests one after the other, time-outs, the end of connections and of the server.
+ */
 #include "net/http_internal.h"
 
 #include "base/mem.h"
@@ -73,8 +74,8 @@ static void end_conn(struct http_conn *c) {
     world_conn_close(c->conn, c->server->opts.idle_timeout_ms);
 }
 
-/* Ends the connection once the response is out. While bytes of a refused request may still be under way, closing at once
- * would reset the connection and could cost the client our answer: they are read and dropped for a while. */
+/* Ends the connection once the response is out. While bytes of a refused request may still be under way, closing at
+ * once would reset the connection and could cost the client our answer: they are read and dropped for a while. */
 static void end_after_answer(struct http_conn *c) {
     world_timer_stop(c->server->world, &c->timer);
     bool refused = c->reader.error.status != 0;
@@ -394,7 +395,7 @@ void http_server_close(struct http_server *s, uint64_t grace_ms, void (*done)(vo
     s->done_ctx = ctx;
     world_listener_close(s->listener);
     s->listener = NULL;
-    LIST_EACH(it, &s->conns) {
+    LIST_EACH (it, &s->conns) {
         struct http_conn *c = LIST_ITEM(it, struct http_conn, link);
         if (c->phase == HTTP_READING && http1_reader_idle(&c->reader) && !c->busy) {
             end_conn(c);

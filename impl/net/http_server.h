@@ -36,7 +36,8 @@ bool http_query_at(struct http_exchange *ex, size_t i, const char **name, const 
 /* Adds a field (the same name twice: two fields). Content-Length, Transfer-Encoding and Date are ignored;
  * "Connection: close" ends the connection after this response. Control characters in the value become spaces. */
 void http_set_header(struct http_exchange *ex, const char *name, const char *value);
-void http_respond(struct http_exchange *ex, int status, const char *content_type, struct span body); /* type may be NULL */
+void http_respond(struct http_exchange *ex, int status, const char *content_type,
+                  struct span body);                                                    /* type may be NULL */
 void http_respond_json(struct http_exchange *ex, int status, json_t *body);             /* steals body */
 void http_respond_error(struct http_exchange *ex, int status, const struct error *err); /* {kind, msg, details} */
 /* Streaming: head now, then pieces (chunked), then the end. For Server-Sent Events and large bodies. */
@@ -83,8 +84,8 @@ struct http_server_opts {
     /* Between requests; for a whole head; for every 4 KiB of a body; for a client that takes nothing of its response.
      * Within a request it answers 408. 0: 30 000. The handler may take as long as it likes. */
     uint64_t idle_timeout_ms;
-    size_t connections_max; /* open at once, WebSockets not counted; one more gets 503; 0: 10 000 */
-    bool gzip;              /* pack responses (text and JSON from 1 KiB), unpack request bodies */
+    size_t connections_max;    /* open at once, WebSockets not counted; one more gets 503; 0: 10 000 */
+    bool gzip;                 /* pack responses (text and JSON from 1 KiB), unpack request bodies */
     const char *server_header; /* value of "Server", or NULL for none */
 };
 struct http_server;

@@ -17,8 +17,9 @@ struct ws_handler {
     void (*on_ping)(void *ctx, struct ws_peer *p, struct span payload); /* may be NULL; already answered */
     void (*on_pong)(void *ctx, struct ws_peer *p, struct span payload); /* may be NULL */
     void (*on_drain)(void *ctx, struct ws_peer *p);                     /* nothing pending any more; may be NULL */
-    /* Last callback: the peer is freed when it returns. code: what the other side sent, 1005 when its close frame had
-     * none, 1006 when the stream ended without one (then reason says why). Not called after ws_abort(). */
+    /* Last callback: the peer is freed when it returns. code and reason: what the other side sent (1005 when its close
+     * frame had no code); what we told it when it broke a rule or was idle (1002, 1007, 1009, 1001); 1006 when the
+     * stream ended without a close frame or was never opened (then reason says why). Not called after ws_abort(). */
     void (*on_close)(void *ctx, struct ws_peer *p, uint16_t code, struct span reason);
 };
 
@@ -37,8 +38,8 @@ struct ws_connect {
 };
 
 struct ws_peer *ws_connect(struct world *w, const struct ws_connect *opts, const struct ws_handler *handler, void *ctx);
-/* Answers an upgrade request with 101 and takes its connection over; the exchange is used up.
- * NULL when it was no proper upgrade: the right 4xx has been sent. */
+/* Answers an upgrade request with 101 and takes its connection over; the exchange is used up. Frames that came behind
+ * the request are handled later in this loop turn. NULL when it was no proper upgrade: the right 4xx has been sent. */
 struct ws_peer *ws_accept(struct http_exchange *ex, const struct ws_limits *limits, const struct ws_handler *handler,
                           void *ctx);
 bool ws_is_upgrade(const struct http_exchange *ex);
@@ -49,8 +50,10 @@ void ws_set_limits(struct ws_peer *p, const struct ws_limits *limits);
 void ws_send(struct ws_peer *p, bool text, const struct span *parts, size_t count);
 void ws_ping(struct ws_peer *p, struct span payload);
 size_t ws_pending(const struct ws_peer *p); /* bytes queued, not yet given to the system */
+/* While paused no message, ping, pong or close frame is reported, also not from bytes that are here already. */
 void ws_pause(struct ws_peer *p, bool paused);
-/* Starts the closing handshake; on_close follows. */
+/* Starts the closing handshake; on_close follows, no message does. code 1005 sends a close frame without code and
+ * reason. A reason longer than 123 bytes is cut. Before the upgrade it gives up: on_close(1006) follows. */
 void ws_close(struct ws_peer *p, uint16_t code, const char *reason);
 void ws_abort(struct ws_peer *p);                                  /* drops the stream at once, frees p, no callback */
 const struct world_identity *ws_identity(const struct ws_peer *p); /* the verified peer certificate or NULL */
