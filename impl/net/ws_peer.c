@@ -14,7 +14,6 @@ enum {
     HANDSHAKE_TIMEOUT_MS = 30000,
     RESPONSE_HEAD_MAX = 16 * 1024,
     PONG_PENDING_MAX = 64 * 1024, /* with more than this unsent, pings go unanswered: the peer does not read */
-    LINGER_MS = 1000,             /* after a failure: how long what still comes in is read and dropped */
     PARTS_ON_STACK = 8,
 };
 
@@ -64,54 +63,19 @@ static void on_conn_close(void *ctx, struct world_conn *c, enum world_close_reas
 static const struct world_conn_handler conn_handler = {on_conn_open, on_conn_data, on_conn_drain, on_conn_close};
 static void on_timer(void *ctx);
 
-/* ---- a connection that outlives its WebSocket */
+/* ---- a connection that outlives its WebSocket: what is queued goes out, what comes in is dropped */
 
-/* After a failure the peer may still be sending; closing on unread bytes would reset the connection and our close frame
- * could be lost with it. */
-struct linger {
-    struct world_conn *conn;
-    struct timer timer;
-};
-
-static void linger_data(void *ctx, struct world_conn *c, struct span bytes) {
+static void ended_data(void *ctx, struct world_conn *c, struct span bytes) {
     (void)ctx, (void)c, (void)bytes;
-}
-
-static void linger_close(void *ctx, struct world_conn *c, enum world_close_reason why, const char *text) {
-    struct linger *l = ctx;
-    (void)why, (void)text;
-    world_timer_stop(world_conn_world(c), &l->timer);
-    mem_free(l);
-}
-
-static void linger_over(void *ctx) {
-    struct linger *l = ctx;
-    world_conn_close(l->conn, 0);
 }
 
 static void ended_close(void *ctx, struct world_conn *c, enum world_close_reason why, const char *text) {
     (void)ctx, (void)c, (void)why, (void)text;
 }
 
-static const struct world_conn_handler linger_handler = {.on_data = linger_data, .on_close = linger_close};
-static const struct world_conn_handler ended_handler = {.on_data = linger_data, .on_close = ended_close};
+static const struct world_conn_handler ended_handler = {.on_data = ended_data, .on_close = ended_close};
 
-enum ending { END_ORDERLY, END_LINGER, END_ABORT };
-
-static void end_conn(struct world_conn *c, enum ending how, uint64_t flush_ms) {
-    if (how == END_ABORT) {
-        world_conn_abort(c);
-    } else if (how == END_ORDERLY) {
-        world_conn_set_handler(c, &ended_handler, NULL);
-        world_conn_close(c, flush_ms);
-    } else {
-        struct linger *l = mem_zalloc(sizeof(*l));
-        l->conn = c;
-        world_conn_set_handler(c, &linger_handler, l);
-        world_conn_pause(c, false);
-        world_timer_start(world_conn_world(c), &l->timer, LINGER_MS, linger_over, l);
-    }
-}
+enum ending { END_ORDERLY, END_ABORT };
 
 /* ---- life */
 
@@ -168,10 +132,13 @@ static void finish(struct ws_peer *p, uint16_t code, struct span reason, enum en
     p->state = GONE;
     p->busy = true;
     p->handler->on_close(p->ctx, p, code, reason);
-    if (p->conn != NULL) {
-        end_conn(p->conn, how, p->close_timeout_ms);
-        p->conn = NULL;
+    if (p->conn != NULL && how == END_ABORT) {
+        world_conn_abort(p->conn);
+    } else if (p->conn != NULL) {
+        world_conn_set_handler(p->conn, &ended_handler, NULL);
+        world_conn_close(p->conn, p->close_timeout_ms);
     }
+    p->conn = NULL;
     p->busy = was_busy;
     if (!was_busy) {
         peer_free(p);
@@ -286,7 +253,7 @@ static void fail(struct ws_peer *p, uint16_t code, struct span reason) {
     if (p->state == OPEN) {
         write_close(p, code, reason);
     }
-    finish(p, code, reason, END_LINGER);
+    finish(p, code, reason, END_ORDERLY);
 }
 
 static void handle(struct ws_peer *p, const struct ws_event *ev) {

@@ -69,8 +69,8 @@ struct http1_reader {
     struct buf line; /* an unfinished head, or chunk or trailer line */
     struct http1_head head;
     enum http1_body body; /* of the message under way */
-    uint64_t left;       /* body or chunk bytes still to come */
-    uint64_t body_bytes; /* body bytes so far */
+    uint64_t left;        /* body or chunk bytes still to come */
+    uint64_t body_bytes;  /* body bytes so far */
     size_t trailer_bytes;
     struct http1_error error;
 };
