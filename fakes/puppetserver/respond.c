@@ -1,0 +1,120 @@
+/* The shapes of Puppet Server's answers, with the headers as recorded. */
+#include "base/mem.h"
+#include "fakes/puppetserver/server.h"
+#include <string.h>
+
+static void version_header(struct ps_request *r) {
+    if (strncmp(r->path, "/status/", 8) != 0) {
+        http_set_header(r->ex, "X-Puppet-Version", json_str(r->ps->config, "puppet_version"));
+    }
+}
+
+static char *formatted(const char *format, va_list args) {
+    struct buf b = BUF_INIT;
+    buf_vprintf(&b, format, args);
+    return buf_take(&b);
+}
+
+void ps_text(struct ps_request *r, int status, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    char *text = formatted(format, args);
+    va_end(args);
+    version_header(r);
+    http_respond(r->ex, status, NULL, span_of(text));
+    mem_free(text);
+}
+
+void ps_plain(struct ps_request *r, int status, const char *type, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    char *text = formatted(format, args);
+    va_end(args);
+    version_header(r);
+    http_respond(r->ex, status, type, span_of(text));
+    mem_free(text);
+}
+
+void ps_json_as(struct ps_request *r, int status, const char *type, json_t *body) {
+    struct buf b = BUF_INIT;
+    json_write(&b, body);
+    json_decref(body);
+    version_header(r);
+    http_respond(r->ex, status, type, buf_span(&b));
+    buf_free(&b);
+}
+
+void ps_json(struct ps_request *r, int status, json_t *body) {
+    ps_json_as(r, status, "application/json;charset=utf-8", body);
+}
+
+static const char *issue_prefix(int status) {
+    switch (status) {
+    case 400:
+        return "Bad Request";
+    case 403:
+        return "Not Authorized";
+    case 404:
+        return "Not Found";
+    case 406:
+        return "Not Acceptable";
+    default:
+        return "Server Error";
+    }
+}
+
+void ps_issue(struct ps_request *r, int status, const char *issue_kind, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    char *text = formatted(format, args);
+    va_end(args);
+    char *message = str_printf("%s: %s", issue_prefix(status), text);
+    json_t *value = json_string(message); /* NULL when a name in it is not UTF-8 */
+    ps_json(r, status,
+            json_pack("{s:o, s:s}", "message", value != NULL ? value : json_string(issue_prefix(status)), "issue_kind",
+                      issue_kind));
+    mem_free(message);
+    mem_free(text);
+}
+
+void ps_bytes(struct ps_request *r, struct span bytes) {
+    version_header(r);
+    http_respond(r->ex, 200, "application/octet-stream", bytes);
+}
+
+static void append_escaped(struct buf *b, const char *text) {
+    for (; *text != '\0'; text++) {
+        switch (*text) {
+        case '<':
+            buf_append_cstr(b, "&lt;");
+            break;
+        case '>':
+            buf_append_cstr(b, "&gt;");
+            break;
+        case '&':
+            buf_append_cstr(b, "&amp;");
+            break;
+        case '"':
+            buf_append_cstr(b, "&quot;");
+            break;
+        default:
+            buf_append_char(b, *text);
+        }
+    }
+}
+
+/* The page of the web server under Puppet Server for what no route takes. */
+void ps_html_not_found(struct http_exchange *ex, const char *raw_path) {
+    struct buf b = BUF_INIT;
+    buf_append_cstr(&b,
+                    "<html>\n<head>\n<meta http-equiv=\"Content-Type\" content=\"text/html;charset=ISO-8859-1\"/>\n"
+                    "<title>Error 404 Not Found</title>\n</head>\n<body><h2>HTTP ERROR 404 Not Found</h2>\n<table>\n"
+                    "<tr><th>URI:</th><td>");
+    append_escaped(&b, raw_path);
+    buf_append_cstr(&b,
+                    "</td></tr>\n<tr><th>STATUS:</th><td>404</td></tr>\n<tr><th>MESSAGE:</th><td>Not Found</td></tr>\n"
+                    "<tr><th>SERVLET:</th><td>-</td></tr>\n</table>\n\n</body>\n</html>\n");
+    http_set_header(ex, "Cache-Control", "must-revalidate,no-cache,no-store");
+    http_respond(ex, 404, "text/html;charset=iso-8859-1", buf_span(&b));
+    buf_free(&b);
+}
