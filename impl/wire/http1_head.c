@@ -1,4 +1,5 @@
-/* HTTP/1.1 heads: http_parser reads them; what it lets pass is refused here. */
+/* HTTP/1.1 heads: http_parser reads them; what it lets pass is refused here (Debian builds it without its strict mode).
+ */
 #include "wire/http1.h"
 
 #include "base/mem.h"
@@ -51,8 +52,8 @@ static bool end_field(struct parse *p) {
     if (h->field_count == p->fields_max) {
         return refuse(p->err, 431, "Too many header fields");
     }
-    if (p->name_len == 0 || p->name[p->name_len] != ':') {
-        return refuse(p->err, 400, "White space around a header's name");
+    if (p->name[p->name_len] != ':') {
+        return refuse(p->err, 400, "Malformed header");
     }
     struct span value = span_trim((struct span){p->value != NULL ? p->value : p->name + p->name_len + 1, p->value_len});
     for (size_t i = 0; i < p->name_len; i++) {
@@ -64,6 +65,9 @@ static bool end_field(struct parse *p) {
     struct http1_field *f = &h->fields[h->field_count++];
     p->name[p->name_len] = '\0';
     f->name = p->name;
+    if (!http1_is_token(f->name)) {
+        return refuse(p->err, 400, "Character not allowed in a header");
+    }
     char *end = (char *)(uintptr_t)(value.ptr + value.len); /* within our own head */
     *end = '\0';
     f->value = value.ptr;
@@ -253,6 +257,9 @@ static bool parse_head(enum http1_role role, size_t len, size_t fields_max, bool
         assert(p.target != NULL);
         p.target[p.target_len] = '\0';
         h->target = p.target;
+        if (!http1_is_target(h->target)) {
+            return refuse(err, 400, "Character not allowed in the request target");
+        }
         h->method = http_method_str((enum http_method)parser.method);
     } else {
         h->status = (int)parser.status_code;

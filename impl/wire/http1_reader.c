@@ -268,9 +268,8 @@ enum http1_event http1_next(struct http1_reader *r, struct span *in, struct span
             }
             return body_piece(r, in, body);
         case UNTIL_CLOSE:
-            r->left = UINT64_MAX;
-            event = body_piece(r, in, body);
-            return r->body_bytes > r->body_max ? fail(r, 413, "Body too large") : event;
+            r->left = r->body_max - r->body_bytes;
+            return r->left == 0 && in->len != 0 ? fail(r, 413, "Body too large") : body_piece(r, in, body);
         case CHUNK_DATA:
             if (r->left == 0) {
                 r->state = CHUNK_END;
