@@ -40,12 +40,12 @@ static bool add_param(struct route_params *params, struct span name, struct span
 static bool match(struct span pattern, struct span path, struct route_params *params) {
     struct span want, have;
     for (;;) {
-        if (pattern.len != 0 && pattern.ptr[0] == '*') {
-            return add_param(params, span_sub(pattern, 1, pattern.len), path);
-        }
         bool more_pattern = pattern.ptr != NULL, more_path = path.ptr != NULL;
         if (!more_pattern || !more_path) {
             return more_pattern == more_path;
+        }
+        if (pattern.len != 0 && pattern.ptr[0] == '*') {
+            return add_param(params, span_sub(pattern, 1, pattern.len), path);
         }
         ptrdiff_t slash = span_find(pattern, '/'), end = span_find(path, '/');
         want = slash >= 0 ? span_sub(pattern, 0, (size_t)slash) : pattern;
