@@ -1,0 +1,102 @@
+/* Private to store/: the schema, prepared statements, batches. */
+#ifndef DALANG_ORCHESTRATOR_STORE_INTERNAL_H
+#define DALANG_ORCHESTRATOR_STORE_INTERNAL_H
+
+#include "orchestrator/store/store.h"
+#include <sqlite3.h>
+
+enum store_write {
+    WRITE_JOB,
+    WRITE_JOB_CHANGE,
+    WRITE_JOB_DROP_SECRET,
+    WRITE_NODE,
+    WRITE_NODE_CHANGE,
+    WRITE_EVENT,
+    WRITE_PLAN,
+    WRITE_PLAN_CHANGE,
+    WRITE_PLAN_EVENT,
+    WRITE_SCHEDULE,
+    WRITE_SCHEDULE_DELETE,
+    WRITE_TARGET,
+    WRITE_USAGE_ADD,
+    WRITE_USAGE_SET,
+    WRITE_CONNECTION,
+    WRITE_CONNECTION_DELETE,
+    WRITE_HIGH_WATER,
+    WRITE_PRUNE_EVENTS,
+    WRITE_PRUNE_NODES,
+    WRITE_PRUNE_JOB,
+    WRITE_PRUNE_PLAN_EVENTS,
+    WRITE_PRUNE_PLAN,
+    STORE_WRITES
+};
+
+struct store_statement {
+    const char *sql;
+    int params;
+};
+extern const struct store_statement store_writes[STORE_WRITES];
+/* Where each sequence's largest id stands. */
+extern const char *const store_sequence_tables[STORE_SEQUENCES];
+
+/* Writes waiting for the next transaction: operations as bytes, one after the other — the statement's number, then each
+ * parameter as a tag and its value. */
+struct store_batch {
+    struct list_link link; /* in store->committing once committed */
+    struct store *store;
+    struct buf ops;
+    void (*done)(void *ctx, const struct error *err);
+    void *ctx;
+    void (*drop)(void *ctx); /* releases ctx when done will not be called; may be NULL */
+    bool failed;             /* in the transaction under way */
+    struct error why;
+};
+
+struct store {
+    struct world *world;
+    struct store_opts opts;
+    char *path;
+    sqlite3 *db; /* NULL: not open */
+    sqlite3_stmt *writes[STORE_WRITES];
+    bool opened; /* on_open was called */
+    struct error error;
+    uint64_t locked_since_us; /* 0: not locked */
+    struct store_batch standing;
+    struct list committing;   /* struct store_batch */
+    struct list finished;     /* struct store_batch: committed or failed, done not yet called */
+    struct list waiters;      /* struct store_waiter */
+    uint64_t ticket, durable; /* store_after(): tickets given out, those that are durable */
+    struct world_task flush_task, open_task;
+    struct timer retry_timer;
+    int64_t next_id[STORE_SEQUENCES];
+    int64_t horizon;
+    struct store_backup *backup;
+};
+
+/* schema.c */
+bool store_schema_prepare(sqlite3 *db,
+                          struct error *err); /* creates or upgrades; kind "store/newer-schema" or of SQLite */
+
+/* batch.c: builds and runs operations */
+void batch_begin(struct store_batch *b, enum store_write statement);
+void batch_int(struct store_batch *b, int64_t value);
+void batch_text(struct store_batch *b, struct span text); /* empty: NULL when ptr is NULL, else '' */
+void batch_blob(struct store_batch *b, struct span bytes);
+void batch_null(struct store_batch *b);
+/* Runs every operation of b; the SQLite result code. */
+int batch_run(struct store *s, struct store_batch *b);
+
+/* error.c */
+bool store_sqlite_error(sqlite3 *db, int code, const char *what, struct error *err);
+/* A read failed: remembers damage so that the file is opened anew. */
+bool store_read_failed(struct store *s, int code, const char *what, struct error *err);
+
+/* For the readers. */
+bool store_readable(struct store *s, struct error *err);
+bool store_query(struct store *s, const char *sql, sqlite3_stmt **stmt, struct error *err);
+struct span column_span(sqlite3_stmt *stmt, int column);
+
+void store_want_flush(struct store *s);
+void store_backup_cancel(struct store *s);
+
+#endif
