@@ -190,7 +190,7 @@ static void errors_name_the_place(void **state) {
     check("a: *", "a.conf:1:4: expected a value (some characters must stand in quotes), found '*'");
     check("a: [1, 2\nb: 3", "a.conf:2:2: expected a value (some characters must stand in quotes), found ':'");
     check("a: [1", "a.conf:1:6: expected ']', found the end of the file");
-    check("a {b: 1", "a.conf:1:8: expected ',' or '}', found the end of the file");
+    check("a {b: 1", "a.conf:1:8: expected '}', found the end of the file");
     check("{a: 1} b", "a.conf:1:8: expected the end of the file, found 'b'");
     check("a: 1 }", "a.conf:1:6: expected a new line or ',', found '}'");
     check("a: \"x\nb", "a.conf:1:4: the string has no end");
