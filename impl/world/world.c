@@ -331,6 +331,13 @@ bool world_file_chmod(struct world *w, const char *path, int mode, struct error 
     return w->file->chmod(w->file_impl, path, mode, err);
 }
 
+bool world_file_symlink(struct world *w, const char *target, const char *path, struct error *err) {
+    if (w->file->symlink == NULL) {
+        return error_set(err, "world/io", "cannot make the symbolic link %s: this file system has none", path);
+    }
+    return w->file->symlink(w->file_impl, target, path, err);
+}
+
 bool world_file_list(struct world *w, const char *path, char ***names, size_t *count, struct error *err) {
     return w->file->list(w->file_impl, path, names, count, err);
 }

@@ -130,6 +130,8 @@ struct world_listen {
     struct world_tls *tls;         /* NULL: plain */
     uint32_t handshakes_max;       /* in progress at once, the rest waits in the backlog; 0: 64 */
     uint64_t handshake_timeout_ms; /* 0: 10 000 */
+    /* A peer that did not get through the handshake (same ctx as on_accept); for logs. May be NULL. */
+    void (*on_refused)(void *ctx, const char *remote, enum world_close_reason why, const char *text);
 };
 struct world_listener;
 /* on_accept gets each connection once it is open; it must set a handler or abort.
@@ -256,6 +258,7 @@ bool world_file_rename(struct world *w, const char *from, const char *to, struct
 bool world_file_remove(struct world *w, const char *path, bool recursive,
                        struct error *err); /* absent: "world/not-found" */
 bool world_file_chmod(struct world *w, const char *path, int mode, struct error *err);
+bool world_file_symlink(struct world *w, const char *target, const char *path, struct error *err); /* path -> target */
 /* Names in a directory, sorted by bytes, without "." and "..". The list is one allocation-per-name array; free with
  * world_names_free(). */
 bool world_file_list(struct world *w, const char *path, char ***names, size_t *count, struct error *err);
@@ -374,6 +377,7 @@ struct world_file_ops {
     struct world_watch *(*watch)(void *impl, const char *path, void (*on_change)(void *ctx), void *ctx);
     void (*watch_close)(struct world_watch *watch);
     const char *(*sqlite_vfs)(void *impl);
+    bool (*symlink)(void *impl, const char *target, const char *path, struct error *err); /* NULL: no links here */
 };
 struct world_file {
     const struct world_file_ops *ops;
