@@ -11,7 +11,6 @@ enum {
     HTTP_IDLE_TIMEOUT_MS = 30000,
     HTTP_CONNECTIONS_MAX = 10000,
     HTTP_PIPELINE_MAX = 64 * 1024, /* bytes read ahead while a request is being answered; then reading pauses */
-    HTTP_LINGER_MS = 1000,         /* after refusing a request: how long its rest is read and dropped */
     HTTP_BODY_PROGRESS = 4096,     /* body bytes that restart the time-out */
     HTTP_GZIP_MIN = 1024,          /* smaller bodies are not packed */
 };
@@ -19,8 +18,7 @@ enum {
 enum http_phase {
     HTTP_READING,   /* a request is awaited or coming in */
     HTTP_ANSWERING, /* it is complete; the handler has it */
-    HTTP_DRAINING,  /* the answer is out, the connection ends: what still comes in is dropped */
-    HTTP_CLOSING,   /* world_conn_close() was called */
+    HTTP_CLOSING,   /* world_conn_close() was called: what still comes in is dropped */
 };
 
 struct http_conn {

@@ -71,21 +71,8 @@ static void abandon(struct http_conn *c) {
 
 static void end_conn(struct http_conn *c) {
     c->phase = HTTP_CLOSING;
-    world_conn_close(c->conn, c->server->opts.idle_timeout_ms);
-}
-
-/* Ends the connection once the response is out. While bytes of a refused request may still be under way, closing at
- * once would reset the connection and could cost the client our answer: they are read and dropped for a while. */
-static void end_after_answer(struct http_conn *c) {
     world_timer_stop(c->server->world, &c->timer);
-    bool refused = c->reader.error.status != 0;
-    if (!refused && http1_reader_idle(&c->reader) && c->input.len == 0 && c->ahead.len == 0) {
-        end_conn(c);
-        return;
-    }
-    c->phase = HTTP_DRAINING;
-    buf_free(&c->ahead);
-    start_timer(c, HTTP_LINGER_MS);
+    world_conn_close(c->conn, c->server->opts.idle_timeout_ms);
 }
 
 void http_conn_write(struct http_conn *c, const struct span *parts, size_t count) {
@@ -105,7 +92,7 @@ static void finish_exchange(struct http_conn *c) {
     c->ex = NULL;
     http_exchange_free(ex);
     if (!keep) {
-        end_after_answer(c);
+        end_conn(c);
         return;
     }
     c->phase = HTTP_READING;
@@ -184,7 +171,6 @@ static bool run_step(struct http_conn *c) {
         }
         finish_exchange(c);
         return true;
-    case HTTP_DRAINING:
     case HTTP_CLOSING:
         c->input.len = 0;
         return false;
@@ -309,9 +295,6 @@ static void on_timer(void *ctx) {
         } else {
             start_timer(c, c->server->opts.idle_timeout_ms);
         }
-        break;
-    case HTTP_DRAINING:
-        end_conn(c);
         break;
     case HTTP_CLOSING:
         break;
