@@ -1,0 +1,209 @@
+/* Files of the spool. */
+#include "agent/spool.h"
+#include "base/mem.h"
+#include "pxp/body.h"
+#include "pxp/schema.h"
+#include <string.h>
+
+bool spool_id_valid(struct span id) {
+    return id.len > 0 && id.len <= SPOOL_NAME_MAX && !span_eq_cstr(id, ".") && !span_eq_cstr(id, "..") &&
+           span_find(id, '/') < 0 && !span_has_nul(id);
+}
+
+char *spool_path(const char *spool, struct span id, const char *file) {
+    return str_printf("%s/%.*s%s%s", spool, (int)id.len, id.ptr, file != NULL ? "/" : "", file != NULL ? file : "");
+}
+
+bool spool_exists(struct world *w, const char *spool, struct span id) {
+    char *path = spool_path(spool, id, NULL);
+    struct world_stat st;
+    bool exists = world_file_lstat(w, path, &st, NULL);
+    mem_free(path);
+    return exists;
+}
+
+void spool_time(int64_t ms, char out[TIME_TEXT_LEN]) {
+    if (ms % 1000 == 0) {
+        time_format_s(ms, out);
+        return;
+    }
+    time_format_ms(ms, out);
+    char *z = strrchr(out, 'Z');
+    memcpy(z, "000Z", 5);
+}
+
+/* ---------------------------------------------------------------------------------------- records */
+
+bool spool_write_record(struct world *w, const char *spool, struct span id, const json_t *record, struct error *err) {
+    char *path = spool_path(spool, id, "metadata");
+    struct buf text = BUF_INIT;
+    json_write(&text, record);
+    buf_append_char(&text, '\n');
+    bool ok = world_file_write(w, path, buf_span(&text), SPOOL_FILE_MODE, WORLD_WRITE_ATOMIC, err);
+    buf_free(&text);
+    mem_free(path);
+    return ok;
+}
+
+/* The directory's own entry must be durable too: else a power failure after the start could let the same
+ * transaction run again. */
+bool spool_create(struct world *w, const char *spool, struct span id, const json_t *record, struct error *err) {
+    char *dir = spool_path(spool, id, NULL);
+    bool ok = world_file_mkdir(w, dir, SPOOL_DIR_MODE, false, err) && spool_write_record(w, spool, id, record, err) &&
+              world_file_sync(w, spool, err);
+    if (!ok) {
+        world_file_remove(w, dir, true, NULL);
+    }
+    mem_free(dir);
+    return ok;
+}
+
+static const char record_schema[] =
+    "{\"type\":\"object\",\"required\":[\"requester\",\"module\",\"action\",\"request_params\",\"transaction_id\","
+    "\"request_id\",\"notify_outcome\",\"start\",\"status\"],\"properties\":{\"requester\":{\"type\":\"string\"},"
+    "\"module\":{\"type\":\"string\"},\"action\":{\"type\":\"string\"},\"request_params\":{\"type\":\"string\"},"
+    "\"transaction_id\":{\"type\":\"string\"},\"request_id\":{\"type\":\"string\"},"
+    "\"notify_outcome\":{\"type\":\"boolean\"},\"start\":{\"type\":\"string\"},\"status\":{\"type\":\"string\"},"
+    "\"end\":{\"type\":\"string\"},\"results_are_valid\":{\"type\":\"boolean\"},\"results\":{},"
+    "\"execution_error\":{\"type\":\"string\"}}}";
+
+static bool record_valid(const json_t *record) {
+    struct pxp_schema *schema = pxp_schema_closed(record_schema);
+    enum pxp_state state;
+    bool valid =
+        pxp_schema_check(schema, record, NULL) && pxp_state_parse(json_span(json_object_get(record, "status")), &state);
+    pxp_schema_free(schema);
+    return valid;
+}
+
+json_t *spool_read_record(struct world *w, const char *spool, struct span id, struct error *err) {
+    char *path = spool_path(spool, id, "metadata");
+    struct buf text = BUF_INIT;
+    struct error why = ERROR_INIT;
+    json_t *record = NULL;
+    if (!world_file_read(w, path, SPOOL_RECORD_MAX, &text, &why)) {
+        if (error_is(&why, "world/not-found")) {
+            error_set(err, "agent/record", "metadata file of the transaction %.*s does not exist", (int)id.len, id.ptr);
+        } else {
+            error_set(err, "agent/record", "failed to read the metadata file of the transaction %.*s", (int)id.len,
+                      id.ptr);
+        }
+    } else {
+        record = json_parse(buf_span(&text), "agent/record", NULL);
+        if (record == NULL || !record_valid(record)) {
+            error_set(err, "agent/record", "the metadata file of the transaction %.*s is not valid", (int)id.len,
+                      id.ptr);
+            json_decref(record);
+            record = NULL;
+        }
+    }
+    error_clear(&why);
+    buf_free(&text);
+    mem_free(path);
+    return record;
+}
+
+enum pxp_state spool_record_state(const json_t *record) {
+    enum pxp_state state = PXP_UNKNOWN;
+    pxp_state_parse(json_span(json_object_get(record, "status")), &state);
+    return state;
+}
+
+void spool_record_finish(json_t *record, enum pxp_state state, int64_t now_ms, json_t *results, const char *error) {
+    char end[TIME_TEXT_LEN];
+    spool_time(now_ms, end);
+    json_set(record, "status", json_string(pxp_state_name(state)));
+    json_set(record, "end", json_string(end));
+    json_set(record, "results_are_valid", json_boolean(error == NULL));
+    if (error == NULL) {
+        json_set(record, "results", json_incref(results));
+    } else {
+        json_set(record, "execution_error", pxp_json_text(span_of(error)));
+    }
+}
+
+/* ---------------------------------------------------------------------------------------- process */
+
+/* Leading digits are enough; false without any. */
+static bool read_number(struct world *w, const char *path, int64_t *out, struct error *err) {
+    enum { NUMBER_FILE_MAX = 64 };
+    struct buf text = BUF_INIT;
+    bool ok = world_file_read_at(w, path, 0, NUMBER_FILE_MAX, &text, err);
+    if (ok) {
+        struct span s = span_trim(buf_span(&text));
+        size_t len = s.len > 0 && s.ptr[0] == '-' ? 1 : 0;
+        while (len < s.len && s.ptr[len] >= '0' && s.ptr[len] <= '9') {
+            len++;
+        }
+        ok = span_to_i64(span_sub(s, 0, len), out) || error_set(err, "agent/number", "invalid value in '%s'", path);
+    }
+    buf_free(&text);
+    return ok;
+}
+
+enum spool_process spool_process_state(struct world *w, const char *spool, struct span id) {
+    char *pid_path = spool_path(spool, id, "pid");
+    char *birth_path = spool_path(spool, id, "pid_birth");
+    enum spool_process state = SPOOL_NO_PID;
+    int64_t pid;
+    if (read_number(w, pid_path, &pid, NULL) && pid > 0) {
+        state = world_pid_alive(w, pid) ? SPOOL_ALIVE : SPOOL_DEAD;
+        struct buf noted = BUF_INIT;
+        char birth[32];
+        if (state == SPOOL_ALIVE && world_file_read_at(w, birth_path, 0, sizeof birth, &noted, NULL) && noted.len > 0) {
+            world_pid_birth(w, pid, birth);
+            state = span_eq_cstr(buf_span(&noted), birth) ? SPOOL_ALIVE : SPOOL_DEAD;
+        }
+        buf_free(&noted);
+    }
+    mem_free(pid_path);
+    mem_free(birth_path);
+    return state;
+}
+
+void spool_note_birth(struct world *w, const char *spool, struct span id, int64_t pid) {
+    char birth[32];
+    world_pid_birth(w, pid, birth);
+    char *path = spool_path(spool, id, "pid_birth");
+    world_file_write(w, path, span_of(birth), SPOOL_FILE_MODE, WORLD_WRITE_PLAIN, NULL);
+    mem_free(path);
+}
+
+/* ---------------------------------------------------------------------------------------- output */
+
+bool spool_has_exitcode(struct world *w, const char *spool, struct span id) {
+    char *path = spool_path(spool, id, "exitcode");
+    struct world_stat st;
+    bool has = world_file_stat(w, path, &st, NULL);
+    mem_free(path);
+    return has;
+}
+
+static bool read_text(struct world *w, const char *spool, struct span id, const char *file, size_t max, struct buf *out,
+                      struct error *err) {
+    char *path = spool_path(spool, id, file);
+    bool ok = world_file_read_at(w, path, 0, max, out, NULL) ||
+              error_set(err, "agent/output", "failed to read file '%s'", path);
+    mem_free(path);
+    return ok;
+}
+
+bool spool_read_output(struct world *w, const char *spool, struct span id, size_t max, struct spool_output *out,
+                       struct error *err) {
+    *out = (struct spool_output){0};
+    char *path = spool_path(spool, id, "exitcode");
+    bool ok = (read_number(w, path, &out->exitcode, NULL) ||
+               error_set(err, "agent/output", "failed to read file '%s'", path)) &&
+              read_text(w, spool, id, "stdout", max, &out->out, err) &&
+              read_text(w, spool, id, "stderr", max, &out->err, err);
+    mem_free(path);
+    if (!ok) {
+        spool_output_free(out);
+    }
+    return ok;
+}
+
+void spool_output_free(struct spool_output *out) {
+    buf_free(&out->out);
+    buf_free(&out->err);
+}
