@@ -1,17 +1,17 @@
 #!/bin/sh
-# Prints {"message": …} with the parameter as a JSON string.
-printf '%s' "$PT_message" | LC_ALL=C awk '
+# Prints {"message": …} with the parameter as a JSON string. The dot keeps a last line feed from getting lost.
+printf '%s.' "$PT_message" | LC_ALL=C awk '
     BEGIN {
         for (i = 1; i < 32; i++) escape[sprintf("%c", i)] = sprintf("\\u%04x", i)
         escape["\""] = "\\\""; escape["\\"] = "\\\\"; escape["\t"] = "\\t"; escape["\r"] = "\\r"
-        printf "{\"message\":\""
     }
     {
-        if (NR > 1) printf "\\n"
+        line = ""
         for (i = 1; i <= length($0); i++) {
             c = substr($0, i, 1)
-            printf "%s", (c in escape) ? escape[c] : c
+            line = line ((c in escape) ? escape[c] : c)
         }
+        text = text (NR > 1 ? "\\n" : "") line
     }
-    END { print "\"}" }
+    END { printf "{\"message\":\"%s\"}\n", substr(text, 1, length(text) - 1) }
 '
