@@ -56,6 +56,7 @@ void inode_unref(struct disk *d, struct inode *node) {
         inode_unref(d, node->entries[i].node);
     }
     mem_free(node->entries);
+    mem_free(node->target);
     vfs_locks_free(node->locks);
     mem_free(node);
 }
@@ -110,65 +111,97 @@ static void directory_set(struct disk *d, struct inode *dir, const char *name, s
 
 /* ---- paths */
 
-enum { DEPTH_MAX = 128 };
+enum { DEPTH_MAX = 128, LINKS_MAX = 40 };
 
-/* Walks all parts but, when `name` is given, the last, which goes there. */
-static struct inode *walk(struct disk *d, const char *path, char **name, struct error *err) {
+struct walk {
+    const char *path; /* for messages */
     struct inode *stack[DEPTH_MAX];
-    size_t depth = 0;
-    stack[0] = d->root;
-    struct span rest = span_of(path), part, last = {NULL, 0};
-    while (span_split(&rest, '/', &part)) {
-        if (part.len == 0 || span_eq_cstr(part, ".")) {
-            continue;
-        }
-        if (last.ptr != NULL || name == NULL) {
-            struct span step = name == NULL ? part : last;
-            char text[NAME_LEN_MAX + 1];
-            if (!stack[depth]->is_dir) {
-                error_set(err, "world/not-directory", "%s: not a directory", path);
-                return NULL;
-            }
-            if (step.len > NAME_LEN_MAX || depth + 1 >= DEPTH_MAX) {
-                error_set(err, "world/io", "%s: file name too long", path);
-                return NULL;
-            }
-            memcpy(text, step.ptr, step.len);
-            text[step.len] = '\0';
-            if (strcmp(text, "..") == 0) {
-                depth -= depth > 0;
-            } else {
-                struct inode *next = directory_get(stack[depth], text);
-                if (next == NULL) {
-                    error_set(err, "world/not-found", "%s: no such file or directory", path);
-                    return NULL;
-                }
-                stack[++depth] = next;
-            }
-        }
-        last = part;
+    size_t depth;
+    unsigned links;
+    struct error *err;
+};
+
+static bool walk_path(struct walk *w, struct span path, bool follow_last);
+
+static bool walk_step(struct walk *w, struct span part, bool follow) {
+    struct inode *here = w->stack[w->depth];
+    char name[NAME_LEN_MAX + 1];
+    if (!here->is_dir) {
+        return error_set(w->err, "world/not-directory", "%s: not a directory", w->path);
     }
-    if (name == NULL) {
-        return stack[depth];
+    if (part.len > NAME_LEN_MAX || w->depth + 1 >= DEPTH_MAX) {
+        return error_set(w->err, "world/io", "%s: file name too long", w->path);
     }
-    if (!stack[depth]->is_dir) {
+    if (span_eq_cstr(part, "..")) {
+        w->depth -= w->depth > 0;
+        return true;
+    }
+    memcpy(name, part.ptr, part.len);
+    name[part.len] = '\0';
+    struct inode *next = directory_get(here, name);
+    if (next == NULL) {
+        return error_set(w->err, "world/not-found", "%s: no such file or directory", w->path);
+    }
+    if (next->target != NULL && follow) {
+        if (++w->links > LINKS_MAX) {
+            return error_set(w->err, "world/io", "%s: too many levels of symbolic links", w->path);
+        }
+        w->depth = *next->target == '/' ? 0 : w->depth;
+        return walk_path(w, span_of(next->target), true);
+    }
+    w->stack[++w->depth] = next;
+    return true;
+}
+
+static bool walk_path(struct walk *w, struct span path, bool follow_last) {
+    struct span part;
+    while (span_split(&path, '/', &part)) {
+        if (part.len != 0 && !span_eq_cstr(part, ".") && !walk_step(w, part, follow_last || path.len != 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static struct inode *find(struct disk *d, const char *path, bool follow, struct error *err) {
+    struct walk w = {.path = path, .err = err};
+    w.stack[0] = d->root;
+    return walk_path(&w, span_of(path), follow) ? w.stack[w.depth] : NULL;
+}
+
+struct inode *disk_find(struct disk *d, const char *path, struct error *err) {
+    return find(d, path, true, err);
+}
+
+struct inode *disk_find_link(struct disk *d, const char *path, struct error *err) {
+    return find(d, path, false, err);
+}
+
+struct inode *disk_parent(struct disk *d, const char *path, char **name, struct error *err) {
+    struct walk w = {.path = path, .err = err};
+    size_t end = strlen(path);
+    while (end > 0 && path[end - 1] == '/') {
+        end--;
+    }
+    size_t start = end;
+    while (start > 0 && path[start - 1] != '/') {
+        start--;
+    }
+    struct span last = span_bytes(path + start, end - start);
+    w.stack[0] = d->root;
+    if (!walk_path(&w, span_bytes(path, start), true)) {
+        return NULL;
+    }
+    if (!w.stack[w.depth]->is_dir) {
         error_set(err, "world/not-directory", "%s: not a directory", path);
         return NULL;
     }
-    if (last.len > NAME_LEN_MAX || span_eq_cstr(last, "..")) {
+    if (last.len > NAME_LEN_MAX || span_eq_cstr(last, "..") || span_eq_cstr(last, ".")) {
         error_set(err, "world/io", "%s: invalid file name", path);
         return NULL;
     }
     *name = span_dup(last);
-    return stack[depth];
-}
-
-struct inode *disk_find(struct disk *d, const char *path, struct error *err) {
-    return walk(d, path, NULL, err);
-}
-
-struct inode *disk_parent(struct disk *d, const char *path, char **name, struct error *err) {
-    return walk(d, path, name, err);
+    return w.stack[w.depth];
 }
 
 /* ---- the journal of directory changes */

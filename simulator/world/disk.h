@@ -26,6 +26,7 @@ struct inode {
     bool is_dir;
     int mode;
     int64_t modified_ms;
+    char *target; /* of a symbolic link */
     struct buf data;
     struct unsynced *unsynced;
     size_t unsynced_count, unsynced_cap;
@@ -69,6 +70,7 @@ struct disk {
 bool disk_allows(struct disk *d, enum sim_file_op op, const char *path, struct error *err);
 /* The inode a path leads to, or NULL with "world/not-found" or "world/not-directory". Borrowed. */
 struct inode *disk_find(struct disk *d, const char *path, struct error *err);
+struct inode *disk_find_link(struct disk *d, const char *path, struct error *err); /* does not follow the last part */
 /* The directory the last part of the path is in, and that part (mem_free() it; "" for the root itself). */
 struct inode *disk_parent(struct disk *d, const char *path, char **name, struct error *err);
 struct inode *directory_get(const struct inode *dir, const char *name);

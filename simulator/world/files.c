@@ -73,13 +73,16 @@ static void watch_close(struct world_watch *base) {
 
 static bool file_stat(void *impl, const char *path, bool follow, struct world_stat *out, struct error *err) {
     struct disk *d = disk_of(impl);
-    (void)follow; /* there are no links */
-    const struct inode *node = disk_allows(d, SIM_FILE_READ, path, err) ? disk_find(d, path, err) : NULL;
+    if (!disk_allows(d, SIM_FILE_READ, path, err)) {
+        return false;
+    }
+    const struct inode *node = follow ? disk_find(d, path, err) : disk_find_link(d, path, err);
     if (node == NULL) {
         return false;
     }
     *out = (struct world_stat){.is_dir = node->is_dir,
-                               .is_file = !node->is_dir,
+                               .is_file = !node->is_dir && node->target == NULL,
+                               .is_link = node->target != NULL,
                                .size = node->data.len,
                                .mode = node->mode,
                                .modified_ms = node->modified_ms};
@@ -229,6 +232,26 @@ static bool remove_file(void *impl, const char *path, struct error *err) {
     return ok;
 }
 
+static bool make_link(void *impl, const char *target, const char *path, struct error *err) {
+    struct disk *d = disk_of(impl);
+    char *name = NULL;
+    struct inode *dir = disk_allows(d, SIM_FILE_META, path, err) ? disk_parent(d, path, &name, err) : NULL;
+    bool ok = dir != NULL;
+    if (ok && (*name == '\0' || directory_get(dir, name) != NULL)) {
+        ok = error_set(err, "world/exists", "%s: file exists", path);
+    }
+    if (ok) {
+        struct inode *node = inode_new(d, false, 0777);
+        node->target = str_dup(target);
+        disk_link(d, dir, name, node);
+        inode_unref(d, node);
+        disk_trace(d, "link", path, span_of(target));
+        disk_changed(d, path);
+    }
+    mem_free(name);
+    return ok;
+}
+
 static bool change_mode(void *impl, const char *path, int mode, struct error *err) {
     struct disk *d = disk_of(impl);
     struct inode *node = disk_allows(d, SIM_FILE_META, path, err) ? disk_find(d, path, err) : NULL;
@@ -248,6 +271,12 @@ static struct inode *open_node(struct disk *d, struct inode *dir, const char *na
     if (node != NULL && how == WORLD_WRITE_NEW) {
         error_set(err, "world/exists", "%s: file exists", path);
         return NULL;
+    }
+    if (node != NULL && node->target != NULL) {
+        node = disk_find(d, path, err); /* written through; a link to nowhere is an error here */
+        if (node == NULL) {
+            return NULL;
+        }
     }
     if (*name == '\0' || (node != NULL && node->is_dir)) {
         error_set(err, "world/io", "%s: is a directory", path);
@@ -368,6 +397,7 @@ const struct world_file_ops sim_file_ops = {
     .watch = watch,
     .watch_close = watch_close,
     .sqlite_vfs = sim_vfs_name,
+    .symlink = make_link,
 };
 
 /* ---- crash and what is left */
