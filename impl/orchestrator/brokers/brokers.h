@@ -17,6 +17,8 @@ enum {
     BROKERS_BACKOFF_MAX_MS = 15000,
     BROKERS_PING_MS = 15000,
     BROKERS_SILENCE_MS = 45000,
+    BROKERS_STOP_MS = 2000,
+    BROKERS_PENDING_MAX = 8 << 20, /* bytes queued to one broker: beyond that it is busy */
 };
 
 struct brokers_opts {
@@ -35,6 +37,8 @@ struct brokers_handler {
     void (*on_answer)(void *ctx, struct span node, const struct pxp_response *r);
     /* A broker refused a message of ours (or an agent found it unusable): its id and the text ("Not connected."). */
     void (*on_refused)(void *ctx, struct span message_id, struct span text);
+    /* brokers_busy() has become false. */
+    void (*on_writable)(void *ctx);
 };
 
 struct brokers *brokers_new(struct world *w, const struct brokers_opts *opts, struct error *err); /* "configuration" */
@@ -62,6 +66,9 @@ void brokers_each(const struct brokers *b, bool (*each)(void *ctx, const struct 
  * which on_refused repeats. False: the node is not connected, nothing was sent. */
 bool brokers_send(struct brokers *b, struct span node, enum pxp_type type, struct span message_id,
                   const struct span *parts, size_t count);
+
+/* Some broker is not taking what was sent so far: hold back new work until on_writable. */
+bool brokers_busy(const struct brokers *b);
 
 struct brokers_metrics {
     uint64_t connects, losses, messages_in, messages_out, bytes_in, bytes_out, refused, malformed;

@@ -67,6 +67,8 @@ struct store {
     struct list waiters;      /* struct store_waiter */
     uint64_t ticket, durable; /* store_after(): tickets given out, those that are durable */
     struct world_task flush_task, open_task;
+    void (*prepare)(void *ctx);
+    void *prepare_ctx;
     struct timer retry_timer;
     int64_t next_id[STORE_SEQUENCES];
     int64_t horizon;

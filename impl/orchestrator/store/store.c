@@ -278,6 +278,9 @@ static bool be_patient(struct store *s, const struct error *err) {
 }
 
 static void try_commit(struct store *s, bool probe) {
+    if (s->prepare != NULL) {
+        s->prepare(s->prepare_ctx);
+    }
     struct error err = ERROR_INIT;
     uint64_t ticket = s->ticket;
     if (transaction(s, probe, &err)) {
@@ -402,6 +405,11 @@ void store_close(struct store *s) {
 
 struct store_batch *store_standing(struct store *s) {
     return &s->standing;
+}
+
+void store_set_prepare(struct store *s, void (*prepare)(void *ctx), void *ctx) {
+    s->prepare = prepare;
+    s->prepare_ctx = ctx;
 }
 
 struct store_batch *store_begin(struct store *s) {

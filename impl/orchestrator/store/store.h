@@ -50,6 +50,8 @@ enum { STORE_SCHEMA_VERSION = 1 };
 /* ------------------------------------------------------------------------------------------ writing */
 
 struct store_batch *store_standing(struct store *s);
+/* Called at the start of each transaction's making: writes what is cheaper once a turn than at each change (counts). */
+void store_set_prepare(struct store *s, void (*prepare)(void *ctx), void *ctx);
 struct store_batch *store_begin(struct store *s);
 /* done(ctx, NULL) after the group commit, or with the error that undid the batch. Never inside this call.
  * done may be NULL. The batch is gone afterwards. */
