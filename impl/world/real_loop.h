@@ -1,0 +1,70 @@
+/* Inside of the real world: what its facets share. Not for anybody else. */
+#ifndef DALANG_WORLD_REAL_LOOP_H
+#define DALANG_WORLD_REAL_LOOP_H
+
+#include "base/list.h"
+#include "base/mem.h"
+#include "world/real.h"
+#include <uv.h>
+
+enum {
+    REAL_READ_MAX = 64 * 1024,   /* bytes taken from one connection in a turn, so that none starves the others */
+    REAL_RECORD_MAX = 16 * 1024, /* of a TLS record: parts of a write are gathered up to this */
+};
+
+/* A call that must come soon but not from within the call that caused it. Runs between the sockets' events and the
+ * deferred tasks; posting a posted one does nothing. */
+struct real_soon {
+    struct list_link link;
+    void (*run)(struct real_soon *s);
+};
+
+struct real_world {
+    struct world world; /* first */
+    uv_loop_t loop;
+    uv_timer_t alarm; /* wakes the loop for the first of `timers` */
+    uint64_t alarm_us;
+    struct timer_heap timers;
+    struct list soon;     /* struct real_soon */
+    struct list deferred; /* struct world_task */
+    bool stopped;
+
+    struct list conns;     /* struct real_conn */
+    struct list lingering; /* struct real_conn without an owner */
+    struct list listeners; /* struct real_listener */
+    struct list fetch_pools;
+    struct list processes;
+    struct list watches;
+    struct list signals;
+    size_t works, fetches, handshakes;
+    uv_signal_t child_signal;
+    bool child_signal_on;
+
+    char *read_scratch;  /* REAL_READ_MAX: bytes on their way to an on_data */
+    char *write_scratch; /* REAL_RECORD_MAX: parts on their way to the socket */
+};
+
+static inline struct real_world *real_of(struct world *w) {
+    return (struct real_world *)(void *)w;
+}
+
+void real_soon(struct real_world *rw, struct real_soon *s, void (*run)(struct real_soon *s));
+void real_soon_cancel(struct real_world *rw, struct real_soon *s);
+
+extern const struct world_time_ops real_time_ops;
+extern const struct world_net_ops real_net_ops;
+extern const struct world_process_ops real_process_ops;
+extern const struct world_file_ops real_file_ops;
+
+/* Called by real_world_free() */
+void real_net_end(struct real_world *rw);
+void real_fetch_end(struct real_world *rw);
+void real_process_end(struct real_world *rw);
+void real_watch_end(struct real_world *rw);
+
+struct world_watch *real_watch(void *impl, const char *path, void (*on_change)(void *ctx), void *ctx);
+void real_watch_close(struct world_watch *watch);
+struct world_fetch *real_fetch(void *impl, struct world *w, const struct world_fetch_opts *opts,
+                               void (*done)(void *ctx, const struct world_response *r), void *ctx);
+
+#endif
