@@ -108,7 +108,8 @@ static void end(struct download *d, char *error) {
     mem_free(error);
 }
 
-static void end_local(struct download *d) {
+static void end_local(void *ctx) {
+    struct download *d = ctx;
     drop_file(d);
     end(d, str_printf("Downloading the file failed. Reason: %s", d->local_error));
 }
@@ -122,6 +123,8 @@ static bool on_body(void *ctx, struct span bytes) {
     }
     d->local_error = str_dup(err.msg);
     error_clear(&err);
+    d->fetch = NULL; /* cancelled by the answer; it is not heard of again */
+    world_timer_start(d->agent->world, &d->timer, 0, end_local, d);
     return false;
 }
 
@@ -151,10 +154,6 @@ static void fetched(void *ctx, const struct world_response *r) {
     enum { QUOTED_BODY_MAX = 16 * 1024 };
     struct download *d = ctx;
     d->fetch = NULL;
-    if (d->local_error != NULL) {
-        end_local(d);
-        return;
-    }
     if (r->err == NULL && r->status < 400) {
         verify(d);
         return;

@@ -149,7 +149,7 @@ enum spool_process spool_process_state(struct world *w, const char *spool, struc
     if (read_number(w, pid_path, &pid, NULL) && pid > 0) {
         state = world_pid_alive(w, pid) ? SPOOL_ALIVE : SPOOL_DEAD;
         struct buf noted = BUF_INIT;
-        char birth[32];
+        char birth[32] = "";
         if (state == SPOOL_ALIVE && world_file_read_at(w, birth_path, 0, sizeof birth, &noted, NULL) && noted.len > 0) {
             world_pid_birth(w, pid, birth);
             state = span_eq_cstr(buf_span(&noted), birth) ? SPOOL_ALIVE : SPOOL_DEAD;
@@ -162,7 +162,7 @@ enum spool_process spool_process_state(struct world *w, const char *spool, struc
 }
 
 void spool_note_birth(struct world *w, const char *spool, struct span id, int64_t pid) {
-    char birth[32];
+    char birth[32] = "";
     world_pid_birth(w, pid, birth);
     char *path = spool_path(spool, id, "pid_birth");
     world_file_write(w, path, span_of(birth), SPOOL_FILE_MODE, WORLD_WRITE_PLAIN, NULL);
