@@ -99,9 +99,9 @@ static void on_head(struct fetch *f) {
 
 static void on_body(struct fetch *f, struct span bytes) {
     bool good = f->head.status >= 200 && f->head.status <= 299;
-    if (f->on_body == NULL) {
+    if (f->on_body == NULL || !good) {
         buf_append_span(&f->body, bytes);
-    } else if (good && !f->on_body(f->ctx, bytes)) {
+    } else if (!f->on_body(f->ctx, bytes)) {
         f->over = true;
     }
 }

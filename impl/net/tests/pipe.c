@@ -325,7 +325,7 @@ struct world *pipe_world(struct pipe_world *pw) {
 }
 
 static bool step(struct pipe_world *pw) {
-    LIST_EACH(it, &pw->conns) {
+    LIST_EACH (it, &pw->conns) {
         pump(LIST_ITEM(it, struct pipe_conn, link));
     }
     LIST_EACH (it, &pw->conns) {
