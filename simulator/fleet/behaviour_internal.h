@@ -1,0 +1,29 @@
+/* Shared by behaviour.c and puppet_run.c only. */
+#ifndef DALANG_FLEET_BEHAVIOUR_INTERNAL_H
+#define DALANG_FLEET_BEHAVIOUR_INTERNAL_H
+
+#include "base/map.h"
+#include "simulator/fleet/behaviour.h"
+
+struct task_behaviour {
+    struct dist takes_us;
+    char *out, *err; /* templates; NULL: nothing */
+    int status, signal;
+};
+
+enum run_status { RUN_UNCHANGED, RUN_CHANGED, RUN_FAILED, RUN_STATUSES };
+
+struct puppet_behaviour {
+    struct dist takes_us;
+    uint32_t weights[RUN_STATUSES];
+    int exit;     /* of puppet itself; not 0: the run could not be completed */
+    char *error;  /* error_type of agent.md §17 instead of a run, or NULL */
+    bool reports; /* false: the report never reaches PuppetDB */
+};
+
+struct behaviours {
+    struct map tasks; /* name -> struct task_behaviour * */
+    struct puppet_behaviour puppet;
+};
+
+#endif
