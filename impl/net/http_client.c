@@ -245,7 +245,7 @@ struct world_fetch *http_client_fetch(struct world *w, const struct world_fetch_
     }
     if (!ok || !http1_is_token(method) || !headers_valid(opts)) {
         char *why = ok ? str_dup("malformed method or header name") : str_dup(f->err.msg);
-        error_set(&f->err, "world/protocol", "%s: %s", opts->url, why);
+        error_set(&f->err, "world/protocol", "%s", why); /* without the URL: it may hold secrets */
         mem_free(why);
         url_free(&url);
         world_defer(w, &f->fail_later, fail_now, f);

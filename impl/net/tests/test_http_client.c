@@ -184,11 +184,10 @@ static void bad_requests(void **state) {
         struct world_fetch_opts opts;
         const char *want;
     } cases[] = {
-        {{.url = "nonsense"}, "world/protocol: nonsense: the URL has a scheme that is not http, https, ws or wss"},
-        {{.url = "ws://h/"}, "world/protocol: ws://h/: the URL has a scheme that is not http or https"},
-        {{.url = URL, .method = "GET /\r\n"}, "world/protocol: " URL ": malformed method or header name"},
-        {{.url = URL, .headers = bad_header, .header_count = 1},
-         "world/protocol: " URL ": malformed method or header name"},
+        {{.url = "nonsense"}, "world/protocol: the URL has a scheme that is not http, https, ws or wss"},
+        {{.url = "ws://h/"}, "world/protocol: the URL has a scheme that is not http or https"},
+        {{.url = URL, .method = "GET /\r\n"}, "world/protocol: malformed method or header name"},
+        {{.url = URL, .headers = bad_header, .header_count = 1}, "world/protocol: malformed method or header name"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct fixture f;
