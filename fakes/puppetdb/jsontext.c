@@ -1,0 +1,92 @@
+/* JSON text. */
+#include "jsontext.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void jsontext_real(double value, char out[REAL_TEXT_LEN]) {
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(out, REAL_TEXT_LEN, "%.*g", digits, value);
+        if (strtod(out, NULL) == value) {
+            break;
+        }
+    }
+    if (strpbrk(out, ".en") == NULL) {
+        strcat(out, ".0");
+    }
+}
+
+static int by_text(const void *a, const void *b) {
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void append(struct buf *out, const json_t *value, bool sorted);
+
+static void append_object(struct buf *out, const json_t *object, bool sorted) {
+    size_t count = json_object_size(object), at = 0;
+    const char **keys = mem_array(count + 1, sizeof *keys);
+    const char *key;
+    json_t *item;
+    json_object_foreach((json_t *)(uintptr_t)object, key, item) {
+        keys[at++] = key;
+    }
+    if (sorted) {
+        qsort(keys, count, sizeof *keys, by_text);
+    }
+    buf_append_char(out, '{');
+    for (size_t i = 0; i < count; i++) {
+        buf_append_cstr(out, i > 0 ? "," : "");
+        json_write_string(out, span_of(keys[i]));
+        buf_append_char(out, ':');
+        append(out, json_object_get(object, keys[i]), sorted);
+    }
+    buf_append_char(out, '}');
+    mem_free(keys);
+}
+
+static void append(struct buf *out, const json_t *value, bool sorted) {
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        append_object(out, value, sorted);
+        break;
+    case JSON_ARRAY:
+        buf_append_char(out, '[');
+        for (size_t i = 0; i < json_array_size(value); i++) {
+            buf_append_cstr(out, i > 0 ? "," : "");
+            append(out, json_array_get(value, i), sorted);
+        }
+        buf_append_char(out, ']');
+        break;
+    case JSON_STRING:
+        json_write_string(out, json_span(value));
+        break;
+    case JSON_REAL: {
+        char text[REAL_TEXT_LEN];
+        jsontext_real(json_real_value(value), text);
+        buf_append_cstr(out, text);
+        break;
+    }
+    case JSON_INTEGER:
+        buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        break;
+    case JSON_TRUE:
+        buf_append_cstr(out, "true");
+        break;
+    case JSON_FALSE:
+        buf_append_cstr(out, "false");
+        break;
+    case JSON_NULL:
+        buf_append_cstr(out, "null");
+        break;
+    }
+}
+
+void jsontext_append(struct buf *out, const json_t *value) {
+    append(out, value, false);
+}
+
+void jsontext_append_sorted(struct buf *out, const json_t *value) {
+    append(out, value, true);
+}
