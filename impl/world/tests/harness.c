@@ -179,7 +179,7 @@ void end_connect(struct bench *b, struct end *e, uint16_t port, struct world_tls
 
 /* ---- hosts */
 
-static void host_on_accept(void *ctx, struct world_conn *c) {
+void host_on_accept(void *ctx, struct world_conn *c) {
     struct host *h = ctx;
     assert_true(h->count < 64);
     struct end *e = mem_zalloc(sizeof(*e));

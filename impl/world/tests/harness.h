@@ -70,6 +70,7 @@ struct host {
     enum world_close_reason refused_why;
     char refused_text[400];
 };
+void host_on_accept(void *ctx, struct world_conn *c); /* ctx is a struct host */
 void host_listen(struct bench *b, struct host *h, struct world_tls *tls);
 void host_free(struct host *h);
 uint16_t host_port(const struct host *h);
