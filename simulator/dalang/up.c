@@ -1,0 +1,327 @@
+/* dalang up: a whole local stack in one process, until SIGINT or SIGTERM. */
+#include "base/json.h"
+#include "base/mem.h"
+#include "simulator/dalang/commands.h"
+#include "simulator/dalang/surroundings.h"
+#include "simulator/stack/local.h"
+#include "world/real.h"
+#include "world/real_log.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { UP_OPTIONS = 24, DEFAULT_AGENTS = 10, READY_CHECK_MS = 2, DESCRIPTORS_PER_AGENT = 2, DESCRIPTORS_ELSE = 200 };
+
+struct up_args {
+    bool json;
+    uint64_t agents, real_agents, port_base, brokers, seed, task_concurrency, compiles;
+    const char *port_base_text, *dir, *modules, *listen, *behaviour, *state, *name, *log_level;
+    const char *puppetdb, *puppetserver, *rbac, *classifier;
+    uint64_t timeout_ms;
+};
+
+struct up {
+    struct up_args args;
+    const struct command_line *cl;
+    struct world *world;
+    struct local *local;
+    char *dir;
+    bool own_dir; /* a temporary one, removed at the end */
+    struct timer timer;
+    uint64_t begun_us;
+    bool ready, stopping, failed;
+    struct error err;
+    char *paths[3]; /* modules, dalang-exec, PXP modules: borrowed by the parts */
+};
+
+static const struct command_line *up_line(struct up_args *a) {
+    static struct up_args unused;
+    static struct option table[UP_OPTIONS];
+    static struct command_line cl = {
+        "dalang up", "[OPTIONS]", "bring up a whole local stack",
+        "Brings up PuppetDB, RBAC, classifier and Puppet Server (fakes that answer as the real ones), a PCP broker, "
+        "the\n"
+        "orchestrator and agents, in one process, until Ctrl-C or SIGTERM. The printed DALANG_DIR makes puppet-task,\n"
+        "puppet-job and the others use it.",
+        table};
+    a = a != NULL ? a : &unused;
+    size_t n = 0;
+    table[n++] = (struct option){OPTION_UINT,
+                                 "agents",
+                                 'n',
+                                 "N",
+                                 "Virtual agents: real agent cores with made-up programs; 10 without this option.",
+                                 &a->agents};
+    table[n++] = (struct option){
+        OPTION_UINT, "real-agents", 0, "N", "Agents that really execute tasks on this machine.", &a->real_agents};
+    table[n++] =
+        (struct option){OPTION_STRING,
+                        "port-base",
+                        'p',
+                        "N",
+                        "Ports N (broker), N+1 (orchestrator), N+2 (RBAC, classifier), N+3 (PuppetDB), N+4 (Puppet "
+                        "Server) instead of the product's; 0: free ones.",
+                        &a->port_base_text};
+    table[n++] = (struct option){
+        OPTION_STRING, "listen", 0, "ADDRESS", "Address to listen on; 127.0.0.1 without this option.", &a->listen};
+    table[n++] =
+        (struct option){OPTION_STRING,
+                        "dir",
+                        'd',
+                        "DIR",
+                        "Keeps certificates, tokens, database and logs; a temporary directory without this option.",
+                        &a->dir};
+    table[n++] = (struct option){
+        OPTION_STRING,
+        "modules",
+        'm',
+        "DIR",
+        "Directory of modules served as environment production, edited live; a small set of ours without "
+        "this option.",
+        &a->modules};
+    table[n++] = (struct option){
+        OPTION_STRING, "state", 0, "FILE", "JSON with users, groups, nodes … for the fakes to start with.", &a->state};
+    table[n++] = (struct option){
+        OPTION_STRING, "behaviour", 'b', "FILE", "JSON that says what virtual agents do (tasks, puppet_run).",
+        &a->behaviour};
+    table[n++] = (struct option){
+        OPTION_STRING, "agent-name", 0, "FORMAT", "Names of the virtual agents; \"node-{n:04}.example.com\".",
+        &a->name};
+    table[n++] = (struct option){OPTION_UINT, "brokers", 0, "N", "PCP brokers; 1 without this option.", &a->brokers};
+    table[n++] = (struct option){
+        OPTION_UINT, "task-concurrency", 0, "N", "Nodes that run tasks at a time; 250.", &a->task_concurrency};
+    table[n++] =
+        (struct option){OPTION_UINT, "compiles", 0, "N", "Puppet runs at a time; 0 (unlimited).", &a->compiles};
+    table[n++] = (struct option){OPTION_UINT, "seed", 0, "N", "Of the virtual agents' choices; 1.", &a->seed};
+    table[n++] = (struct option){OPTION_HEADING, NULL, 0, NULL, "Real services instead of the fakes", NULL};
+    table[n++] = (struct option){OPTION_STRING, "puppetdb", 0, "URL", "A real PuppetDB.", &a->puppetdb};
+    table[n++] = (struct option){OPTION_STRING, "puppetserver", 0, "URL", "A real Puppet Server.", &a->puppetserver};
+    table[n++] = (struct option){OPTION_STRING, "rbac", 0, "URL", "A real RBAC service (…/rbac-api).", &a->rbac};
+    table[n++] =
+        (struct option){OPTION_STRING, "classifier", 0, "URL", "A real classifier (…/classifier-api).", &a->classifier};
+    table[n++] = (struct option){OPTION_HEADING, NULL, 0, NULL, "Output", NULL};
+    table[n++] =
+        (struct option){OPTION_FLAG, "json", 0, NULL, "Print one line of JSON when everything is ready.", &a->json};
+    table[n++] = (struct option){
+        OPTION_STRING, "log-level", 0, "LEVEL", "Of DIR/logs/dalang.log: trace, debug, info (default), warn, error.",
+        &a->log_level};
+    table[n++] = (struct option){OPTION_DURATION, "timeout", 0, "TIME", "Give up when it is not ready by then; 60s.",
+                                 &a->timeout_ms};
+    table[n] = (struct option)OPTION_END;
+    return &cl;
+}
+
+void up_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx) {
+    each(ctx, up_line(NULL));
+}
+
+/* ---- until it is ready, and after */
+
+static void print_ready(struct up *u) {
+    json_t *line = local_describe(u->local);
+    if (u->args.json) {
+        char *text = json_text(line);
+        printf("%s\n", text);
+        mem_free(text);
+    } else {
+        printf("%-13s %s\n%-13s %s\n%-13s %s\n%-13s %s\n%-13s %s\n", "orchestrator", json_str(line, "orchestrator"),
+               "broker", json_str(line, "broker"), "RBAC", json_str(line, "rbac"), "PuppetDB",
+               json_str(line, "puppetdb"), "Puppet Server", json_str(line, "puppetserver"));
+        printf("%-13s %lld connected, after %llu ms\n\n", "agents", (long long)json_int(line, "agents", 0),
+               (unsigned long long)((world_now_us(u->world) - u->begun_us) / 1000));
+        printf("  export DALANG_DIR=%s\n  puppet-task run echo message=hello --query 'nodes[certname]{}'\n\n", u->dir);
+        printf("Ctrl-C stops it.\n");
+    }
+    fflush(stdout);
+    json_decref(line);
+}
+
+static void on_stopped(void *ctx) {
+    struct up *u = ctx;
+    u->local = NULL;
+    real_world_stop(u->world);
+}
+
+static void stop(struct up *u) {
+    if (!u->stopping) {
+        u->stopping = true;
+        world_timer_stop(u->world, &u->timer);
+        local_stop(u->local, on_stopped, u);
+    }
+}
+
+static void on_signal(void *ctx) {
+    stop(ctx);
+}
+
+static void check_ready(void *ctx) {
+    struct up *u = ctx;
+    if (local_ready(u->local)) {
+        u->ready = true;
+        print_ready(u);
+        return;
+    }
+    if ((world_now_us(u->world) - u->begun_us) / 1000 > u->args.timeout_ms) {
+        u->failed = true;
+        error_set(&u->err, "timeout",
+                  "not ready after %llu s: %zu of %llu agents are connected (see %s/logs/dalang.log)",
+                  (unsigned long long)(u->args.timeout_ms / 1000), stack_connected_agents(local_stack(u->local)),
+                  (unsigned long long)(u->args.agents + u->args.real_agents), u->dir);
+        stop(u);
+        return;
+    }
+    world_timer_start(u->world, &u->timer, READY_CHECK_MS, check_ready, u);
+}
+
+/* ---- what the command line says */
+
+static bool read_json_file(struct up *u, const char *path, json_t **out, struct error *err) {
+    struct buf text = BUF_INIT;
+    *out = NULL;
+    if (path == NULL) {
+        return true;
+    }
+    if (!world_file_read(u->world, path, 256 * 1024 * 1024, &text, err)) {
+        return false;
+    }
+    *out = json_parse(buf_span(&text), "usage", err);
+    buf_free(&text);
+    if (*out == NULL) {
+        return error_prefix(err, "%s", path);
+    }
+    return json_is_object(*out) || error_set(err, "usage", "%s: must be a JSON object", path);
+}
+
+static bool read_ports(struct up_args *a, struct error *err) {
+    a->port_base = STACK_PRODUCT_PORTS;
+    if (a->port_base_text == NULL) {
+        return true;
+    }
+    return (span_to_u64(span_of(a->port_base_text), &a->port_base) && a->port_base + STACK_PORTS <= 65535) ||
+           error_set(err, "usage", "--port-base must be a port, with %d more above it", STACK_PORTS);
+}
+
+static void configure(void *ctx, struct orchestrator_config *config) {
+    const struct up *u = ctx;
+    config->global_concurrent_compiles = (uint32_t)u->args.compiles;
+    if (u->args.task_concurrency != 0) {
+        config->task_concurrency = (uint32_t)u->args.task_concurrency;
+    }
+}
+
+static bool make_dir(struct up *u, struct error *err) {
+    u->own_dir = u->args.dir == NULL;
+    u->dir = u->own_dir ? temporary_directory(err) : absolute_path(u->args.dir);
+    if (u->dir == NULL) {
+        return false;
+    }
+    char *logs = str_printf("%s/logs", u->dir);
+    bool ok = world_file_mkdir(u->world, u->dir, 0700, true, err) && world_file_mkdir(u->world, logs, 0700, true, err);
+    mem_free(logs);
+    return ok;
+}
+
+static bool start(struct up *u, const struct logger *log, struct error *err) {
+    json_t *state = NULL, *behaviour = NULL;
+    char *modules = u->args.modules != NULL ? absolute_path(u->args.modules) : shared_path("modules");
+    char *exec = program_path("dalang-exec"), *puppet = shared_path("pxp-modules");
+    bool ok = read_json_file(u, u->args.state, &state, err) && read_json_file(u, u->args.behaviour, &behaviour, err);
+    if (ok) {
+        struct local_opts opts = {
+            .world = u->world,
+            .dir = u->dir,
+            .modules = modules,
+            .listen_host = u->args.listen,
+            .port_base = (uint32_t)u->args.port_base,
+            .brokers = (size_t)u->args.brokers,
+            .agents = (uint32_t)u->args.agents,
+            .real_agents = (uint32_t)u->args.real_agents,
+            .name_format = u->args.name,
+            .exec_path = exec,
+            .puppet_module_dir = puppet,
+            .behaviours = behaviour,
+            .state = state,
+            .seed = u->args.seed,
+            .puppetdb_url = u->args.puppetdb,
+            .puppetserver_url = u->args.puppetserver,
+            .rbac_url = u->args.rbac,
+            .classifier_url = u->args.classifier,
+            .configure_orchestrator = configure,
+            .configure_ctx = u,
+            .log = log,
+        };
+        u->local = local_new(&opts, err);
+        ok = u->local != NULL;
+    }
+    json_decref(state);
+    json_decref(behaviour);
+    u->paths[0] = modules;
+    u->paths[1] = exec;
+    u->paths[2] = puppet;
+    return ok;
+}
+
+static int run(struct up *u) {
+    struct error err = ERROR_INIT;
+    struct logger log = {.name = "dalang", .level = LOG_INFO};
+    struct real_log *sink = NULL;
+    u->world = real_world_new(&err);
+    bool ok = u->world != NULL && read_ports(&u->args, &err) &&
+              (u->args.log_level == NULL || log_level_parse(u->args.log_level, &log.level) ||
+               error_set(&err, "usage", "--log-level is trace, debug, info, warn or error")) &&
+              enough_descriptors(u->args.agents * DESCRIPTORS_PER_AGENT + DESCRIPTORS_ELSE, &err) && make_dir(u, &err);
+    if (ok) {
+        char *path = str_printf("%s/logs/dalang.log", u->dir);
+        sink = real_log_open(path, false, &err);
+        mem_free(path);
+        ok = sink != NULL;
+    }
+    if (ok) {
+        log.write = real_log_write;
+        log.ctx = sink;
+        u->begun_us = world_now_us(u->world);
+        real_signal(u->world, SIGINT, on_signal, u);
+        real_signal(u->world, SIGTERM, on_signal, u);
+        ok = start(u, &log, &err);
+    }
+    if (ok) {
+        world_timer_start(u->world, &u->timer, READY_CHECK_MS, check_ready, u);
+        real_world_run(u->world);
+    }
+    if (u->own_dir && u->dir != NULL) {
+        world_file_remove(u->world, u->dir, true, NULL);
+    }
+    if (u->world != NULL) {
+        real_world_free(u->world);
+    }
+    real_log_close(sink);
+    for (size_t i = 0; i < 3; i++) {
+        mem_free(u->paths[i]);
+    }
+    mem_free(u->dir);
+    if (ok && u->failed) {
+        fprintf(stderr, "dalang up: %s\n", u->err.msg);
+        error_clear(&u->err);
+        return DALANG_FAILED;
+    }
+    return ok ? DALANG_OK : dalang_trouble(u->cl, &err);
+}
+
+int up_command(int argc, char *const argv[]) {
+    struct up u = {.args = {.agents = DEFAULT_AGENTS, .seed = 1, .timeout_ms = 60000}};
+    struct option_list words = {NULL, 0};
+    int code = DALANG_OK;
+    u.cl = up_line(&u.args);
+    if (dalang_parse(u.cl, argc, argv, &words, &code)) {
+        if (words.count > 0) {
+            struct error err = ERROR_INIT;
+            error_set(&err, "usage", "\"%s\" is no option", words.items[0]);
+            code = dalang_trouble(u.cl, &err);
+        } else {
+            code = run(&u);
+        }
+    }
+    option_list_free(&words);
+    return code;
+}

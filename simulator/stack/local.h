@@ -1,0 +1,47 @@
+/* A stack on this machine, in this process: certificates, stack, virtual agents, real agents, and the files people need
+ * to use it. `dalang up` is this plus a command line; the scenario runner's real world and the C test library use it
+ * too. */
+#ifndef DALANG_SIMULATOR_LOCAL_H
+#define DALANG_SIMULATOR_LOCAL_H
+
+#include "simulator/fleet/fleet.h"
+#include "simulator/stack/stack.h"
+
+struct local_opts {
+    struct world *world;     /* the real one */
+    const char *dir;         /* absolute; made when absent. Certificates, tokens, database, logs, real agents */
+    const char *modules;     /* NULL: the modules that come with Dalang */
+    const char *listen_host; /* NULL: 127.0.0.1 */
+    uint32_t port_base;      /* as in stack_opts */
+    size_t brokers;
+    uint32_t agents; /* virtual ones; at most LOCAL_AGENTS_MAX */
+    uint32_t real_agents;
+    const char *name_format;       /* of the virtual ones */
+    const char *exec_path;         /* dalang-exec, for real agents */
+    const char *puppet_module_dir; /* directory with pxp-module-puppet and its configuration; NULL: none */
+    const json_t *behaviours;      /* of the virtual agents, or NULL */
+    const json_t *facts;           /* of every agent, merged over the generated ones; or NULL */
+    const json_t *state;           /* of the fakes, or NULL */
+    uint64_t seed;
+    const char *puppetdb_url, *puppetserver_url, *rbac_url, *classifier_url; /* real services, or NULL */
+    void (*configure_orchestrator)(void *ctx, struct orchestrator_config *config);
+    void (*configure_broker)(void *ctx, size_t index, struct broker_config *config);
+    void *configure_ctx;
+    const struct logger *log;
+};
+enum { LOCAL_AGENTS_MAX = 1000, LOCAL_REAL_AGENTS_MAX = 100 };
+
+struct local;
+/* error kinds: "world/…" (a port in use, an unwritable directory …), "certs/…", "behaviour", "usage". */
+struct local *local_new(const struct local_opts *opts, struct error *err);
+/* Everything is up and every agent is in the orchestrator's inventory. */
+bool local_ready(const struct local *l);
+/* What `dalang up --json` prints (design: "The programs"); new reference. */
+json_t *local_describe(const struct local *l);
+struct stack *local_stack(const struct local *l);
+struct fleet *local_fleet(const struct local *l); /* NULL without virtual agents */
+/* Ends agents, then the stack; done when all is closed. Freed by then. */
+void local_stop(struct local *l, void (*done)(void *ctx), void *ctx);
+void local_free(struct local *l);
+
+#endif
