@@ -90,9 +90,10 @@ json_t *spool_read_record(struct world *w, const char *spool, struct span id, st
         }
     } else {
         record = json_parse(buf_span(&text), "agent/record", NULL);
-        if (record == NULL || !record_valid(record)) {
-            error_set(err, "agent/record", "the metadata file of the transaction %.*s is not valid", (int)id.len,
-                      id.ptr);
+        bool is_json = record != NULL;
+        if (!is_json || !record_valid(record)) {
+            error_set(err, "agent/record", "invalid %s in metadata file of the transaction %.*s",
+                      is_json ? "data" : "JSON", (int)id.len, id.ptr);
             json_decref(record);
             record = NULL;
         }

@@ -178,7 +178,11 @@ static void look(struct job *job) {
     }
     const struct agent_module *module = agent_modules_get(a->modules, json_span(json_object_get(record, "module")));
     if (module == NULL || pxp_module_action(module->spec, json_span(json_object_get(record, "action"))) == NULL) {
-        answer_unknown(job, "the metadata names an unknown module or action");
+        char *why = str_printf("unexpected failure while retrieving metadata: unknown action stored in metadata file: "
+                               "'%s %s'",
+                               json_str(record, "module"), json_str(record, "action"));
+        answer_unknown(job, why);
+        mem_free(why);
     } else {
         decide(job, record, process);
     }

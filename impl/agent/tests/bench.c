@@ -166,6 +166,26 @@ static void serve(void *ctx, struct http_exchange *ex, const struct http_route *
 
 static const struct http_route primary_routes[] = {{"GET", "/*rest", serve, NULL}, {NULL, NULL, NULL, NULL}};
 
+static struct http_server *server(struct bench *b, struct world *host, uint16_t port, struct world_tls **tls,
+                                  const struct http_route *routes, const char *name) {
+    struct error err = ERROR_INIT;
+    struct world_tls_files files = sim_tls_files(host, name);
+    files.client_auth = WORLD_CLIENT_AUTH_NEED;
+    *tls = world_tls_new(host, &files, &err);
+    assert_non_null(*tls);
+    struct http_server *s = http_server_new(
+        host,
+        &(struct http_server_opts){
+            .listen = {.port = port, .tls = *tls, .on_refused = broker_refused}, .routes = routes, .ctx = b},
+        &err);
+    assert_non_null(s);
+    return s;
+}
+
+static void closed(void *ctx) {
+    *(bool *)ctx = true;
+}
+
 char *bench_serve(struct bench *b, const char *path, const char *content) {
     struct served *file = mem_zalloc(sizeof *file);
     buf_append_cstr(&file->content, content);
@@ -188,22 +208,6 @@ char *bench_task(struct bench *b, const char *path, const char *sha256, const ch
 }
 
 /* ---------------------------------------------------------------------------------------- making and unmaking */
-
-static struct http_server *server(struct bench *b, struct world *host, uint16_t port, struct world_tls **tls,
-                                  const struct http_route *routes, const char *name) {
-    struct error err = ERROR_INIT;
-    struct world_tls_files files = sim_tls_files(host, name);
-    files.client_auth = WORLD_CLIENT_AUTH_NEED;
-    *tls = world_tls_new(host, &files, &err);
-    assert_non_null(*tls);
-    struct http_server *s = http_server_new(
-        host,
-        &(struct http_server_opts){
-            .listen = {.port = port, .tls = *tls, .on_refused = broker_refused}, .routes = routes, .ctx = b},
-        &err);
-    assert_non_null(s);
-    return s;
-}
 
 static void log_line(void *ctx, const struct log_record *record) {
     struct bench *b = ctx;
@@ -288,10 +292,6 @@ void bench_crash(struct bench *b, enum sim_crash_kind kind) {
     bench_start(b);
 }
 
-static void closed(void *ctx) {
-    *(bool *)ctx = true;
-}
-
 static bool is_closed(void *ctx) {
     return ((bool *)ctx)[0] && ((bool *)ctx)[1];
 }
@@ -331,6 +331,10 @@ void bench_free(struct bench *b) {
         mem_free(i.value);
     }
     map_free(&b->files);
+    for (struct map_iter i = map_iter(&b->commands); map_next(&i);) {
+        mem_free(i.value);
+    }
+    map_free(&b->commands);
     mem_free(b->close_reason);
     mem_free(b->path);
     mem_free(b->user_agent);

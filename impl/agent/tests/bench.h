@@ -60,11 +60,12 @@ struct bench {
     char *close_reason;
     char *path; /* of the last upgrade */
     char *user_agent;
-    bool silent;     /* the broker does not associate clients */
-    bool deny;       /* … refuses to */
-    bool no_upgrade; /* … answers upgrades with 503 */
-    bool no_pong;    /* the broker's reading is paused once connected */
-    unsigned runs;   /* of virtual programs, by dalang-exec */
+    bool silent;         /* the broker does not associate clients */
+    bool deny;           /* … refuses to */
+    bool no_upgrade;     /* … answers upgrades with 503 */
+    bool no_pong;        /* the broker's reading is paused once connected */
+    unsigned runs;       /* of virtual programs, by dalang-exec */
+    struct map commands; /* text of a shell's -c -> char *: the lines that stand for it */
     struct buf logged;
 };
 

@@ -88,13 +88,14 @@ static void interpret(struct virtual_run *r, struct sim_exec *x, struct span tex
 }
 
 /* The text of a shell's -c, or the file's content. */
-static void run_program(struct virtual_run *r, struct sim_exec *x) {
+static void run_program(struct bench *b, struct virtual_run *r, struct sim_exec *x) {
     struct buf text = BUF_INIT;
     const char *file = r->exec.argv[0];
     struct world_stat st;
     if (strcmp(file, "/bin/bash") == 0) {
+        const char *known = map_get_cstr(&b->commands, r->exec.argv[2]);
         buf_append_cstr(&text, "#!sim\n");
-        for (const char *c = r->exec.argv[2]; *c != '\0'; c++) {
+        for (const char *c = known != NULL ? known : r->exec.argv[2]; *c != '\0'; c++) {
             buf_append_char(&text, *c == ';' ? '\n' : *c);
         }
     } else if (!world_file_stat(x->host, file, &st, NULL) || !st.is_file || (st.mode & 0100) == 0 ||
@@ -145,7 +146,7 @@ static void run(void *ctx, struct sim_exec *x) {
     } else if (r->exec.pid_file != NULL) {
         put_pid(x, r->exec.pid_file);
     }
-    run_program(r, x);
+    run_program(b, r, x);
     if (r->exec.spool_dir == NULL) {
         buf_append_span(&x->out, buf_span(&r->out));
         buf_append_span(&x->err, buf_span(&r->err));
