@@ -1,6 +1,7 @@
 /* Private to jobs/: the engine's structures and what its files call of each other.
  *
- *   engine.c   life, resuming, draining      jobs.c    a job's states, start, end, stop
+ *   engine.c   life, draining                 jobs.c    a job's states, events, end, stop
+ *   start.c    new jobs, jobs after a restart
  *   admit.c    who may start next             runs.c    one node's way from request to end
  *   answers.c  what brokers deliver           reports.c Puppet's reports
  *   request.c  PXP bodies and ids             order.c   run order (application orchestration)
@@ -21,8 +22,8 @@ enum {
     REPORT_INTERVAL_MS = 1000, /* between two questions for reports of one job */
     REPORT_BATCH_MAX = 5000,   /* runs asked for in one question */
     TXID_LEN = 36,
-    TXID_TAIL = 9,      /* what follows the first group tells which run an id belongs to */
-    TXID_KIND = 14,     /* the version digit tells what the id stands for */
+    TXID_TAIL = 9,  /* what follows the first group tells which run an id belongs to */
+    TXID_KIND = 14, /* the version digit tells what the id stands for */
 };
 
 /* An id made for a run: its transaction, a message that carries the request, a status query, a kill. */
@@ -34,7 +35,7 @@ enum run_phase {
     PHASE_ABSENT,    /* its turn had come, but its agent is not connected */
     PHASE_REQUESTED, /* the request is out, no provisional response yet */
     PHASE_RUNNING,
-    PHASE_REPORT,    /* the agent is done, its report is awaited */
+    PHASE_REPORT, /* the agent is done, its report is awaited */
     PHASE_ENDED,
 };
 
@@ -43,20 +44,21 @@ struct run {
     struct job *job;
     struct span name;
     uint32_t index;
-    uint32_t blocked;          /* producers that have not finished */
-    uint8_t phase, state;      /* enum run_phase, enum node_state */
-    uint8_t sends;             /* of the request, also before a restart (then at least 1) */
-    uint8_t status_misses;     /* status queries without an answer, in a row */
+    uint32_t blocked;      /* producers that have not finished */
+    uint8_t phase, state;  /* enum run_phase, enum node_state */
+    uint8_t sends;         /* of the request, also before a restart (then at least 1) */
+    uint8_t status_misses; /* status queries without an answer, in a row */
     uint8_t transport;
-    bool asked;                /* a status query is out */
+    bool asked; /* a status query is out */
     bool has_place;
-    bool was_refused;          /* the broker could not reach it once already */
-    bool forced;               /* a forced stop is under way */
-    bool maybe_known;          /* the agent may know the transaction from before: ask rather than wait */
+    bool was_refused; /* the broker could not reach it once already */
+    bool forced;      /* a forced stop is under way */
+    bool maybe_known; /* the agent may know the transaction from before: ask rather than wait */
     int64_t started_ms;
-    uint64_t deadline_us;      /* of the phase: give up */
+    int64_t event;        /* its last one */
+    uint64_t deadline_us; /* of the phase: give up */
     struct timer timer;
-    struct list_link link;     /* in job->queue or job->reporting */
+    struct list_link link;      /* in job->queue or job->reporting */
     struct list_link host_link; /* in host->runs, while its agent's presence matters */
     struct host *host;
     struct deploy_outcome *deploy; /* while the report is awaited */
@@ -81,7 +83,8 @@ struct job {
     int64_t id;
     enum job_type type;
     enum job_state state;
-    bool noop;
+    bool noop, no_noop;
+    bool stop_asked;
     bool durable; /* committed: may run */
     bool dirty;   /* its row is to be written */
     bool secret;  /* the body holds sensitive values */
@@ -94,22 +97,26 @@ struct job {
     char *task, *owner_id, *owner_login;
     struct run *runs;
     uint32_t run_count;
-    char *names; /* all certnames, one after the other */
-    struct buf body; /* of the request, from behind the transaction id on */
+    char *names;       /* all certnames, one after the other */
+    struct buf body;   /* of the request, from behind the transaction id on */
     bool body_missing; /* its sensitive part could not be had after a restart */
     struct pool *pool;
-    struct list queue;             /* struct run */
-    struct list_link turn_link;    /* in pool->turns */
-    struct list_link dirty_link;   /* in engine->dirty */
-    struct job_edge *edges;        /* sorted by producer */
+    struct list queue;           /* struct run */
+    struct list_link turn_link;  /* in pool->turns */
+    struct list_link dirty_link; /* in engine->dirty */
+    struct job_edge *edges;      /* sorted by producer */
     uint32_t edge_count;
+    uint32_t *edge_first;      /* run i's consumers: edges[edge_first[i]] … edges[edge_first[i + 1] - 1] */
+    struct list order_pending; /* struct run: ended, their consumers not yet looked at */
+    bool order_busy;
     struct list watchers;
-    struct store_waiter fresh;     /* tells watchers after the commit */
+    struct store_waiter fresh; /* tells watchers after the commit */
     /* reports.c */
-    struct map reporting;          /* transaction_uuid → struct run */
+    struct map reporting;   /* transaction_uuid → struct run: its report is awaited */
+    struct map cataloguing; /* likewise: its catalog, which others consume */
     struct timer report_timer;
     uint64_t asked_reports_us;
-    bool report_asked;
+    uint32_t report_asks; /* questions under way */
     uint32_t corrective, intentional;
     /* while it is being created */
     void (*created)(void *ctx, int64_t id, const struct error *err);
@@ -131,13 +138,21 @@ struct engine {
     struct map hosts; /* certname → struct host */
     struct map plans; /* id (8 bytes) → struct plan */
     struct pool deploys, tasks;
-    struct list dirty;  /* struct job */
-    struct list asks;   /* struct ask */
+    struct list dirty;    /* struct job */
+    struct list asks;     /* struct ask: stop requests to be answered */
+    struct list refusals; /* struct refusal: of plan jobs */
     struct timer admit_timer, drain_timer;
     void (*drained)(void *ctx);
     void *drained_ctx;
     struct engine_metrics metrics;
 };
+
+/* jobs.c: stop requests waiting for their answer */
+void asks_free(struct engine *e);
+void asks_forget(struct engine *e, void *ctx);
+
+/* start.c */
+bool jobs_resume(struct engine *e, struct error *err);
 
 /* engine.c */
 struct span id_key(const int64_t *id); /* for maps keyed by number */
@@ -148,7 +163,6 @@ struct job *job_find(const struct engine *e, int64_t id);
 void job_mark(struct job *j); /* its row will be written with this turn's commit */
 void job_enter(struct job *j, enum job_state state);
 int64_t job_event(struct job *j, int64_t node, enum event_type type, struct span detail);
-void job_begin(struct job *j);  /* committed: nodes are queued */
 void job_check_end(struct job *j);
 void job_abort(struct job *j, const char *why);
 void job_free(struct job *j);
@@ -163,13 +177,13 @@ void run_give_place(struct run *r);
 
 /* runs.c */
 void run_queue(struct run *r, bool first);
-void run_start(struct run *r);    /* its turn has come */
-void run_resume(struct run *r);   /* was at work when the service ended */
+void run_start(struct run *r);  /* its turn has come */
+void run_resume(struct run *r); /* was at work when the service ended */
 void run_end(struct run *r, enum node_state state, struct span detail, struct span run_uuid);
 void run_error(struct run *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void run_skip(struct run *r, const char *reason);
-void run_force(struct run *r);    /* ends it on its node */
-void run_taken(struct run *r);    /* the agent has the request */
+void run_force(struct run *r);                           /* ends it on its node */
+void run_taken(struct run *r);                           /* the agent has the request */
 void run_answered(struct run *r, const json_t *results); /* outcome of the module */
 void run_failed(struct run *r, struct span description); /* PXP error */
 void run_status(struct run *r, const json_t *results);
@@ -189,7 +203,7 @@ bool request_body(struct job *j, struct span stored, json_t *secrets);
 
 /* answers.c */
 extern const struct brokers_handler engine_brokers_handler;
-void run_register(struct run *r);   /* answers to it are looked for from now on */
+void run_register(struct run *r); /* answers to it are looked for from now on */
 void run_unregister(struct run *r);
 void run_watch_host(struct run *r);
 void run_unwatch_host(struct run *r);
@@ -204,10 +218,13 @@ bool order_set(struct job *j, const struct job_edge *edges, size_t count, struct
 void order_ended(struct run *r);
 void order_store(const struct job *j, struct buf *out);
 bool order_load(struct job *j, struct span stored);
+void order_resume(struct job *j);
+bool order_feeds(const struct run *r); /* another node consumes what it produces */
 
 /* plans.c */
 struct plan;
 void plans_free(struct engine *e);
+void plans_forget(struct engine *e, void *ctx);
 bool plans_resume(struct engine *e, struct error *err);
 void plan_job_started(struct store_batch *b, struct engine *e, const struct job *j);
 

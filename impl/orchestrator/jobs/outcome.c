@@ -18,7 +18,7 @@ static json_t *task_error(int64_t exitcode, struct span stdout_text, struct span
         buf_append_span(&msg, stderr_text);
     }
     json_t *details = json_object();
-    json_set(details, "exitcode", json_integer(exitcode)); /* the manual's key … */
+    json_set(details, "exitcode", json_integer(exitcode));  /* the manual's key … */
     json_set(details, "exit_code", json_integer(exitcode)); /* … and the one Bolt reads */
     json_t *error = json_object();
     json_t *text = json_str_new(buf_span(&msg));
@@ -127,6 +127,7 @@ void deploy_outcome_free(struct deploy_outcome *o) {
     mem_free(o->error_type);
     mem_free(o->error);
     json_decref(o->metrics);
+    json_decref(o->report);
     mem_free(o);
 }
 
@@ -174,9 +175,9 @@ static void set_report_url(json_t *object, const char *console, int64_t job, str
     }
 }
 
-enum node_state outcome_deploy_detail(const struct deploy_outcome *o, const json_t *report, const char *missing,
-                                      bool noop, bool no_noop, const char *console, int64_t job, struct span node,
-                                      struct buf *detail) {
+enum node_state outcome_deploy_detail(const struct deploy_outcome *o, const char *missing, bool noop, bool no_noop,
+                                      const char *console, int64_t job, struct span node, struct buf *detail) {
+    const json_t *report = o->report;
     json_t *result = json_object();
     const char *status = json_str(report, "status");
     status = status != NULL ? status : o->status;
@@ -200,9 +201,11 @@ enum node_state outcome_deploy_detail(const struct deploy_outcome *o, const json
     set_text(result, "configuration_version", json_str(report, "configuration_version"));
     set_text(result, "transaction_uuid", o->transaction_uuid);
     set_text(result, "error_type", o->error_type);
+    set_text(result, "capability-wait", o->capability_late ? "timed out" : NULL);
     json_write(detail, result);
+    enum node_state state = strcmp(status, "failed") == 0 ? NODE_FAILED : NODE_FINISHED;
     json_decref(result);
-    return strcmp(status, "failed") == 0 ? NODE_FAILED : NODE_FINISHED;
+    return state;
 }
 
 /* ---------------------------------------------------------------------------------------- neither */
