@@ -105,6 +105,10 @@ void fake_activity_record(struct fake *f, json_t *commit, json_t *events) {
     }
 }
 
+void fake_activity_set_v2(struct fake *f, bool on) {
+    activity_of(f)->v2 = on;
+}
+
 void activity_fail(struct http_exchange *ex, int status, const char *kind, json_t *details, const char *msg) {
     fake_respond_error(ex, status, kind, details, "%s", msg);
 }

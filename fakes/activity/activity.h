@@ -24,5 +24,7 @@ struct fake *fake_activity_base(struct fake_activity *a);
 /* Records one commit of the form POST /v2/events takes: commit {service, subject, objects[, ip-address]} and an array
  * of events. Both are stolen. `f` is the activity fake as fake_sibling() finds it. */
 void fake_activity_record(struct fake *f, json_t *commit, json_t *events);
+/* Off: the v2 routes answer 404, as services that predate them. */
+void fake_activity_set_v2(struct fake *f, bool on);
 
 #endif

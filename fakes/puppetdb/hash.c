@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 void hash_of_json(const json_t *value, char out[HASH_HEX_LEN + 1]) {
     struct buf text = BUF_INIT, hex = BUF_INIT;
     unsigned char digest[EVP_MAX_MD_SIZE];

@@ -1,5 +1,5 @@
-/* Hashes as PuppetDB computes them: SHA-1 over JSON with sorted keys, so that what the fake stores is found under the name
- * the real one gives it. */
+/* Hashes as PuppetDB computes them: SHA-1 over JSON with sorted keys, so that what the fake stores is found under the
+ * name the real one gives it. */
 #ifndef DALANG_FAKES_PUPPETDB_HASH_H
 #define DALANG_FAKES_PUPPETDB_HASH_H
 

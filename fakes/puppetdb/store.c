@@ -34,7 +34,8 @@ static const char schema[] =
     "  WITHOUT ROWID;"
     "CREATE TABLE package(id INTEGER PRIMARY KEY, name TEXT NOT NULL, version TEXT NOT NULL, provider TEXT NOT NULL,"
     "  UNIQUE(name, version, provider));"
-    "CREATE TABLE node_package(node INTEGER NOT NULL, package INTEGER NOT NULL, PRIMARY KEY(node, package)) WITHOUT ROWID;"
+    "CREATE TABLE node_package(node INTEGER NOT NULL, package INTEGER NOT NULL, PRIMARY KEY(node, package)) WITHOUT "
+    "ROWID;"
     "CREATE INDEX node_package_by_package ON node_package(package);"
     /* catalogs */
     "CREATE TABLE catalog(node INTEGER PRIMARY KEY, version TEXT, environment INTEGER, hash TEXT NOT NULL,"
@@ -48,7 +49,8 @@ static const char schema[] =
     "  title TEXT NOT NULL, tags TEXT NOT NULL, exported INTEGER NOT NULL, file TEXT, line INTEGER);"
     "CREATE INDEX resource_by_node ON resource(node);"
     "CREATE INDEX resource_by_title ON resource(type, title);"
-    "CREATE TABLE edge(id INTEGER PRIMARY KEY, node INTEGER NOT NULL, source_type TEXT NOT NULL, source_title TEXT NOT NULL,"
+    "CREATE TABLE edge(id INTEGER PRIMARY KEY, node INTEGER NOT NULL, source_type TEXT NOT NULL, source_title TEXT NOT "
+    "NULL,"
     "  target_type TEXT NOT NULL, target_title TEXT NOT NULL, relationship TEXT NOT NULL);"
     "CREATE INDEX edge_by_node ON edge(node);"
     "CREATE TABLE catalog_input(node INTEGER NOT NULL, type TEXT NOT NULL, name TEXT NOT NULL);"
@@ -58,20 +60,23 @@ static const char schema[] =
     "  status TEXT, type TEXT NOT NULL, job_id TEXT, noop INTEGER, noop_pending INTEGER, corrective_change INTEGER,"
     "  puppet_version TEXT NOT NULL, report_format INTEGER NOT NULL, configuration_version TEXT NOT NULL,"
     "  start_time INTEGER NOT NULL, end_time INTEGER NOT NULL, producer_timestamp INTEGER NOT NULL, producer INTEGER,"
-    "  receive_time INTEGER NOT NULL, transaction_uuid TEXT, catalog_uuid TEXT, code_id TEXT, cached_catalog_status TEXT,"
+    "  receive_time INTEGER NOT NULL, transaction_uuid TEXT, catalog_uuid TEXT, code_id TEXT, cached_catalog_status "
+    "TEXT,"
     "  metrics TEXT, logs TEXT);"
     "CREATE INDEX report_by_node ON report(node);"
     "CREATE INDEX report_by_job ON report(job_id);"
     "CREATE INDEX report_by_transaction ON report(transaction_uuid);"
-    "CREATE TABLE event(id INTEGER PRIMARY KEY, report INTEGER NOT NULL, status TEXT NOT NULL, timestamp INTEGER NOT NULL,"
-    "  resource_type TEXT NOT NULL, resource_title TEXT NOT NULL, property TEXT, name TEXT, new_value TEXT, old_value TEXT,"
+    "CREATE TABLE event(id INTEGER PRIMARY KEY, report INTEGER NOT NULL, status TEXT NOT NULL, timestamp INTEGER NOT "
+    "NULL,"
+    "  resource_type TEXT NOT NULL, resource_title TEXT NOT NULL, property TEXT, name TEXT, new_value TEXT, old_value "
+    "TEXT,"
     "  message TEXT, file TEXT, line INTEGER, containment_path TEXT, containing_class TEXT, corrective_change INTEGER);"
     "CREATE INDEX event_by_report ON event(report);";
 
-static const char *const tables[] = {"environment", "producer", "node",    "factset",      "fact_name",     "fact",
-                                     "fact_path",   "fact_value", "leaf",  "path_type",    "package",       "node_package",
-                                     "catalog",     "parameters", "param", "resource",     "edge",          "catalog_input",
-                                     "report",      "event"};
+static const char *const tables[] = {"environment", "producer",     "node",          "factset",    "fact_name",
+                                     "fact",        "fact_path",    "fact_value",    "leaf",       "path_type",
+                                     "package",     "node_package", "catalog",       "parameters", "param",
+                                     "resource",    "edge",         "catalog_input", "report",     "event"};
 
 static bool database_error(sqlite3 *db, const char *what, struct error *err) {
     return error_set(err, "puppetdb/database", "%s: %s", what, db != NULL ? sqlite3_errmsg(db) : "out of memory");
@@ -79,8 +84,9 @@ static bool database_error(sqlite3 *db, const char *what, struct error *err) {
 
 static bool is_new(struct store *s) {
     sqlite3_stmt *stmt = NULL;
-    bool found = sqlite3_prepare_v2(s->db, "SELECT 1 FROM sqlite_master WHERE name = 'node'", -1, &stmt, NULL) == SQLITE_OK &&
-                 sqlite3_step(stmt) == SQLITE_ROW;
+    bool found =
+        sqlite3_prepare_v2(s->db, "SELECT 1 FROM sqlite_master WHERE name = 'node'", -1, &stmt, NULL) == SQLITE_OK &&
+        sqlite3_step(stmt) == SQLITE_ROW;
     sqlite3_finalize(stmt);
     return !found;
 }
@@ -285,7 +291,10 @@ int64_t store_node(struct store *s, const char *certname) {
 }
 
 void store_reactivate(struct store *s, int64_t node, int64_t producer_ms) {
-    store_run(s, "UPDATE node SET deactivated = NULL, expired = NULL WHERE id = ? AND ? > max(ifnull(deactivated, 0), ifnull(expired, 0))", "ii", node, producer_ms);
+    store_run(s,
+              "UPDATE node SET deactivated = NULL, expired = NULL WHERE id = ? AND ? > max(ifnull(deactivated, 0), "
+              "ifnull(expired, 0))",
+              "ii", node, producer_ms);
 }
 
 const char *store_need_text(const json_t *payload, const char *key, struct error *err) {

@@ -1,6 +1,6 @@
-/* What the fake PuppetDB knows, in SQLite. Facts are kept twice: whole, one row a fact, for answers; and leaf by leaf as
- * (path, value, node) with paths and values told apart once, for conditions. 10,000 nodes with 100 facts each stay below
- * 300 MB and a condition on a fact is answered from one index.
+/* What the fake PuppetDB knows, in SQLite. Facts are kept twice: whole, one row a fact, for answers; and leaf by leaf
+ * as (path, value, node) with paths and values told apart once, for conditions. 10,000 nodes with 100 facts each stay
+ * below 300 MB and a condition on a fact is answered from one index.
  *
  * Times are milliseconds; JSON columns hold compact text. */
 #ifndef DALANG_FAKES_PUPPETDB_STORE_H
@@ -14,8 +14,8 @@
 
 struct store {
     sqlite3 *db;
-    struct map statements; /* SQL → sqlite3_stmt, kept prepared */
-    unsigned depth;        /* of transactions */
+    struct map statements;         /* SQL → sqlite3_stmt, kept prepared */
+    unsigned depth;                /* of transactions */
     struct map name_ids, path_ids; /* of facts, as they come; text → id */
 };
 
@@ -23,11 +23,12 @@ struct store {
 struct store *store_open(const char *vfs, const char *path, struct error *err);
 void store_close(struct store *s);
 
-/* A prepared statement, reset and ready to be bound; belongs to the store. The SQL is the store's own: it must be right. */
+/* A prepared statement, reset and ready to be bound; belongs to the store. The SQL is the store's own: it must be
+ * right. */
 sqlite3_stmt *store_statement(struct store *s, const char *sql);
 /* Binds one value after the other by a letter each: i int64_t, t struct span (text), T const char * (NULL: null),
- * j const json_t * as text (NULL or JSON null: null), n nothing (null), b int as boolean, B const json_t * boolean or null,
- * m int64_t milliseconds (negative: null). Then runs it. */
+ * j const json_t * as text (NULL or JSON null: null), n nothing (null), b int as boolean, B const json_t * boolean or
+ * null, m int64_t milliseconds (negative: null). Then runs it. */
 void store_run(struct store *s, const char *sql, const char *types, ...);
 /* The same for one number of the first row; `absent` when there is none. */
 int64_t store_number(struct store *s, int64_t absent, const char *sql, const char *types, ...);

@@ -1,5 +1,5 @@
-/* Facts: "replace facts". A fact whose text is the one already stored is left alone, so a run that changes three facts of
- * a hundred touches three. */
+/* Facts: "replace facts". A fact whose text is the one already stored is left alone, so a run that changes three facts
+ * of a hundred touches three. */
 #include "base/json.h"
 #include "base/mem.h"
 #include "hash.h"
@@ -38,6 +38,11 @@ struct place {
     int64_t name;
 };
 
+static void cut(struct buf *b, size_t len) {
+    b->len = len;
+    b->ptr[len] = '\0';
+}
+
 static int64_t path_id(struct store *s, struct place *at) {
     buf_append_char(&at->path, ']');
     struct span text = buf_span(&at->path);
@@ -51,15 +56,14 @@ static int64_t path_id(struct store *s, struct place *at) {
         id = sqlite3_last_insert_rowid(s->db);
     }
     map_put(&s->path_ids, text, (void *)(intptr_t)id);
-    at->path.len--;
+    cut(&at->path, at->path.len - 1);
     return id;
 }
 
 static void add_value(struct store *s, enum value_kind kind, struct span text) {
     store_run(s,
-              kind == VALUE_NUMBER
-                  ? "INSERT INTO fact_value(kind, text, number) VALUES(?1, ?2, CAST(?2 AS NUMERIC))"
-                  : "INSERT INTO fact_value(kind, text) VALUES(?1, ?2)",
+              kind == VALUE_NUMBER ? "INSERT INTO fact_value(kind, text, number) VALUES(?1, ?2, CAST(?2 AS NUMERIC))"
+                                   : "INSERT INTO fact_value(kind, text) VALUES(?1, ?2)",
               "it", (int64_t)kind, text);
 }
 
@@ -95,11 +99,13 @@ static const char *type_name(const json_t *value) {
 
 static void add_leaf(struct store *s, int64_t node, struct place *at, const json_t *value) {
     int64_t path = path_id(s, at);
-    store_run(s, "INSERT OR IGNORE INTO leaf(path, value, node) VALUES(?, ?, ?)", "iii", path, value_id(s, value), node);
+    store_run(s, "INSERT OR IGNORE INTO leaf(path, value, node) VALUES(?, ?, ?)", "iii", path, value_id(s, value),
+              node);
     const char *type = type_name(value);
     if (type != NULL) {
         store_run(s,
-                  "INSERT INTO path_type(path, type, uses) VALUES(?, ?, 1) ON CONFLICT(path, type) DO UPDATE SET uses = uses + 1",
+                  "INSERT INTO path_type(path, type, uses) VALUES(?, ?, 1) ON CONFLICT(path, type) DO UPDATE SET uses "
+                  "= uses + 1",
                   "iT", path, type);
     }
 }
@@ -107,7 +113,8 @@ static void add_leaf(struct store *s, int64_t node, struct place *at, const json
 static void add_leaves(struct store *s, int64_t node, struct place *at, const json_t *value);
 
 /* One step down, by name or by index. */
-static void add_below(struct store *s, int64_t node, struct place *at, const char *name, size_t index, const json_t *value) {
+static void add_below(struct store *s, int64_t node, struct place *at, const char *name, size_t index,
+                      const json_t *value) {
     size_t path_len = at->path.len, encoded_len = at->encoded.len;
     buf_append_char(&at->path, ',');
     if (name != NULL) {
@@ -120,8 +127,8 @@ static void add_below(struct store *s, int64_t node, struct place *at, const cha
     at->depth++;
     add_leaves(s, node, at, value);
     at->depth--;
-    at->path.len = path_len;
-    at->encoded.len = encoded_len;
+    cut(&at->path, path_len);
+    cut(&at->encoded, encoded_len);
 }
 
 static void add_leaves(struct store *s, int64_t node, struct place *at, const json_t *value) {
@@ -143,17 +150,19 @@ static void add_leaves(struct store *s, int64_t node, struct place *at, const js
 }
 
 static void remove_fact(struct store *s, int64_t node, int64_t name) {
-    store_run(s,
-              "UPDATE path_type SET uses = uses - 1 FROM (SELECT l.path AS p, CASE v.kind WHEN 1 THEN 'string' WHEN 3 THEN "
-              "'boolean' WHEN 2 THEN CASE typeof(v.number) WHEN 'integer' THEN 'integer' ELSE 'float' END END AS t FROM leaf "
-              "l JOIN fact_path fp ON fp.id = l.path JOIN fact_value v ON v.id = l.value WHERE l.node = ? AND fp.name = ?) "
-              "WHERE path = p AND type = t",
-              "ii", node, name);
+    store_run(
+        s,
+        "UPDATE path_type SET uses = uses - 1 FROM (SELECT l.path AS p, CASE v.kind WHEN 1 THEN 'string' WHEN 3 THEN "
+        "'boolean' WHEN 2 THEN CASE typeof(v.number) WHEN 'integer' THEN 'integer' ELSE 'float' END END AS t FROM leaf "
+        "l JOIN fact_path fp ON fp.id = l.path JOIN fact_value v ON v.id = l.value WHERE l.node = ? AND fp.name = ?) "
+        "WHERE path = p AND type = t",
+        "ii", node, name);
     store_run(s, "DELETE FROM path_type WHERE uses <= 0", "");
-    store_run(s,
-              "DELETE FROM leaf WHERE (path, value, node) IN (SELECT l.path, l.value, l.node FROM leaf l JOIN fact_path fp "
-              "ON fp.id = l.path WHERE l.node = ? AND fp.name = ?)",
-              "ii", node, name);
+    store_run(
+        s,
+        "DELETE FROM leaf WHERE (path, value, node) IN (SELECT l.path, l.value, l.node FROM leaf l JOIN fact_path fp "
+        "ON fp.id = l.path WHERE l.node = ? AND fp.name = ?)",
+        "ii", node, name);
     store_run(s, "DELETE FROM fact WHERE node = ? AND name = ?", "ii", node, name);
 }
 
@@ -172,8 +181,8 @@ static void add_fact(struct store *s, int64_t node, const char *name, const json
 static struct map stored_facts(struct store *s, int64_t node) {
     struct map facts;
     map_init(&facts);
-    sqlite3_stmt *q =
-        store_query(s, "SELECT n.name, f.value FROM fact f JOIN fact_name n ON n.id = f.name WHERE f.node = ?", "i", node);
+    sqlite3_stmt *q = store_query(
+        s, "SELECT n.name, f.value FROM fact f JOIN fact_name n ON n.id = f.name WHERE f.node = ?", "i", node);
     while (sqlite3_step(q) == SQLITE_ROW) {
         struct span name = span_bytes(sqlite3_column_text(q, 0), (size_t)sqlite3_column_bytes(q, 0));
         map_put(&facts, name, span_dup(span_bytes(sqlite3_column_text(q, 1), (size_t)sqlite3_column_bytes(q, 1))));
@@ -219,9 +228,11 @@ static void replace_packages(struct store *s, int64_t node, const json_t *packag
         if (name == NULL || version == NULL || provider == NULL) {
             continue;
         }
-        store_run(s, "INSERT OR IGNORE INTO package(name, version, provider) VALUES(?, ?, ?)", "TTT", name, version, provider);
+        store_run(s, "INSERT OR IGNORE INTO package(name, version, provider) VALUES(?, ?, ?)", "TTT", name, version,
+                  provider);
         store_run(s,
-                  "INSERT OR IGNORE INTO node_package(node, package) SELECT ?, id FROM package WHERE name = ? AND version = ? "
+                  "INSERT OR IGNORE INTO node_package(node, package) SELECT ?, id FROM package WHERE name = ? AND "
+                  "version = ? "
                   "AND provider = ?",
                   "iTTT", node, name, version, provider);
     }
@@ -243,13 +254,13 @@ bool store_replace_facts(struct store *s, const json_t *payload, int64_t now_ms,
     const char *given = json_str(payload, "hash");
     store_begin(s);
     int64_t node = store_node(s, certname);
-    int64_t newest =
-        store_number(s, INT64_MIN, "SELECT producer_timestamp FROM factset WHERE node = ?", "i", node);
+    int64_t newest = store_number(s, INT64_MIN, "SELECT producer_timestamp FROM factset WHERE node = ?", "i", node);
     store_reactivate(s, node, produced);
     if (produced >= newest) {
         replace_values(s, node, values);
         store_run(s,
-                  "INSERT OR REPLACE INTO factset(node, environment, timestamp, producer_timestamp, producer, hash) VALUES(?, "
+                  "INSERT OR REPLACE INTO factset(node, environment, timestamp, producer_timestamp, producer, hash) "
+                  "VALUES(?, "
                   "?, ?, ?, nullif(?, 0), ?)",
                   "iiiiiT", node, store_environment(s, environment), store_time(payload, "timestamp", now_ms), produced,
                   store_producer(s, json_str(payload, "producer")), given != NULL ? given : hash);

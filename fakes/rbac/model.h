@@ -191,7 +191,9 @@ void rbac_log_activity(struct fake_rbac *r, const struct rbac_user *subject, con
 /* Route tables of the other files, joined in rbac.c; each ends with a NULL pattern. */
 extern const struct fake_route rbac_token_routes[];
 extern const struct fake_route rbac_permission_routes[];
+extern const struct fake_route rbac_revoke_routes[];
 extern const struct fake_route rbac_user_routes[];
+extern const struct fake_route rbac_user_v2_routes[];
 extern const struct fake_route rbac_group_routes[];
 extern const struct fake_route rbac_role_routes[];
 extern const struct fake_route rbac_password_routes[];
@@ -202,5 +204,10 @@ json_t *rbac_user_json(const struct rbac_model *m, const struct rbac_user *u);
 json_t *rbac_time_json(int64_t ms); /* -1: null */
 /* Checks an "id" list of roles; false after answering 422 invalid-associated-id. */
 bool rbac_roles_exist(const struct rbac_model *m, struct http_exchange *ex, const json_t *ids);
+/* The "id" query parameter as an array of UUIDs, NULL when absent; false after answering 400 invalid-id-filter. */
+bool rbac_ids_asked(struct http_exchange *ex, json_t **ids);
+bool rbac_id_wanted(const json_t *ids, const char *id);
+/* NULL after answering 400 or 404. */
+struct rbac_user *rbac_user_asked(struct fake_rbac *r, struct http_exchange *ex, const char *id);
 
 #endif

@@ -46,7 +46,10 @@ static void not_found(struct fake *f, struct http_exchange *ex, const char *allo
 
 static const char *const prefixes[] = {"/rbac-api/", NULL};
 
-static const struct fake_route *const tables[] = {rbac_token_routes, rbac_permission_routes, NULL};
+static const struct fake_route *const tables[] = {
+    rbac_token_routes,   rbac_revoke_routes, rbac_permission_routes, rbac_password_routes, rbac_user_routes,
+    rbac_user_v2_routes, rbac_group_routes,  rbac_role_routes,       rbac_other_routes,    NULL,
+};
 
 static const struct fake_service rbac_service = {.name = "rbac",
                                                  .tables = tables,
