@@ -44,8 +44,5 @@ struct fleet_counts {
 };
 struct fleet_counts fleet_counts(const struct fleet *f);
 const char *fleet_name(const struct fleet *f, uint32_t index); /* certname of the index-th, 0-based */
-/* Text of name_format for agent number n; mem_free() it. */
-char *fleet_format_name(const char *name_format, uint32_t n);
-bool fleet_name_format_valid(const char *name_format);
 
 #endif

@@ -5,6 +5,7 @@
 #include "agent/modules.h"
 #include "base/mem.h"
 #include "fakes/puppetdb/puppetdb.h"
+#include "simulator/fleet/fleet_name.h"
 #include "simulator/stack/facts.h"
 #include <string.h>
 

@@ -1,0 +1,356 @@
+/* See simulated.h. */
+#include "simulator/stack/simulated.h"
+
+#include "agent/agent.h"
+#include "agent/exec.h"
+#include "agent/modules.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "fakes/puppetdb/puppetdb.h"
+#include "simulator/fleet/fleet_name.h"
+#include "simulator/stack/facts.h"
+#include <stdio.h>
+#include <string.h>
+
+static const char store_dir[] = "/var/lib/orchestrator";
+static const char modules_dir[] = "/etc/puppetlabs/modules";
+static const char spool_dir[] = "/opt/puppetlabs/pxp-agent/spool";
+static const char cache_dir[] = "/opt/puppetlabs/pxp-agent/tasks-cache";
+
+struct sim_agent {
+    struct simulated *all;
+    char *name;
+    struct world *host;
+    struct world_tls *tls;
+    struct agent *agent; /* NULL while it is down */
+    struct timer start;
+};
+
+struct simulated {
+    struct simulated_opts opts;
+    struct logger log;
+    struct stack *stack;
+    struct behaviours *behaviours;
+    struct agent_modules *modules;
+    struct agent_config config;
+    char *broker_urls[STACK_BROKERS_MAX];
+    const char *primary;
+    struct sim_agent *agents;
+    struct map by_name; /* certname -> struct sim_agent */
+    struct client *client;
+    struct world_tls *client_tls;
+    uint64_t programs_started;
+};
+
+/* ---- the stack's surroundings */
+
+static struct world *world_of(void *ctx, const char *component) {
+    return sim_host(((struct simulated *)ctx)->opts.sim, component);
+}
+
+static bool tls_of(void *ctx, const char *component, struct world_tls_files *out, struct error *err) {
+    (void)err;
+    *out = sim_tls_files(world_of(ctx, component), component);
+    return true;
+}
+
+static const char *address_of(void *ctx, const char *component) {
+    (void)ctx;
+    return component;
+}
+
+static bool start_stack(struct simulated *s, struct error *err) {
+    struct world *puppetserver = world_of(s, "puppetserver"), *orchestrator = world_of(s, "orchestrator");
+    if (!world_file_mkdir(orchestrator, store_dir, 0700, true, err) ||
+        !world_file_mkdir(puppetserver, modules_dir, 0755, true, err) ||
+        (s->opts.fill_modules != NULL &&
+         !s->opts.fill_modules(s->opts.configure_ctx, puppetserver, modules_dir, err))) {
+        return false;
+    }
+    struct stack_opts opts = {
+        .env = {.world_of = world_of, .tls_of = tls_of, .address_of = address_of, .ctx = s},
+        .port_base = STACK_PRODUCT_PORTS,
+        .brokers = s->opts.brokers,
+        .dir = store_dir,
+        .modules = modules_dir,
+        .state = s->opts.state,
+        .admin_password = "simulated",
+        .configure_orchestrator = s->opts.configure_orchestrator,
+        .configure_broker = s->opts.configure_broker,
+        .configure_ctx = s->opts.configure_ctx,
+        .log = s->opts.log_to_trace ? &s->log : NULL,
+    };
+    s->stack = stack_new(&opts, err);
+    if (s->stack == NULL) {
+        return false;
+    }
+    size_t brokers = s->opts.brokers != 0 ? s->opts.brokers : 1;
+    for (size_t i = 0; i < brokers; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "broker-%zu", i + 1);
+        s->broker_urls[i] = str_printf("%s/%s/", stack_url(s->stack, name), s->opts.v1 ? "pcp" : "pcp2");
+    }
+    s->primary = stack_url(s->stack, "puppetserver");
+    return true;
+}
+
+/* ---- programs: dalang-exec and what it runs */
+
+struct sim_run {
+    struct made_up result;
+    char *spool_dir;
+};
+
+static void write_pid(struct sim_exec *x, const struct agent_exec *exec) {
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%lld\n", (long long)x->pid);
+    char *path = exec->spool_dir != NULL ? str_printf("%s/pid", exec->spool_dir) : str_dup(exec->pid_file);
+    if (path != NULL) {
+        world_file_write(x->host, path, span_bytes(text, (size_t)len), 0640, WORLD_WRITE_PLAIN, NULL);
+        mem_free(path);
+    }
+}
+
+static void run_program(void *ctx, struct sim_exec *x) {
+    struct simulated *s = ctx;
+    const struct sim_agent *a = map_get_cstr(&s->by_name, sim_host_name(x->host));
+    if (a == NULL) {
+        x->status = AGENT_EXEC_NOT_FOUND;
+        return;
+    }
+    struct sim_run *run = mem_zalloc(sizeof(*run));
+    x->data = run;
+    s->programs_started++;
+    struct agent_exec exec = {.argv = x->argv};
+    bool wrapped = agent_exec_parse(x->argv, &exec);
+    if (wrapped) {
+        run->spool_dir = str_dup(exec.spool_dir);
+        write_pid(x, &exec);
+        if (exec.spool_dir != NULL && x->input.len < exec.input_size) {
+            x->status = AGENT_EXEC_INCOMPLETE;
+            return;
+        }
+    }
+    struct invocation i = {
+        .node = a->name, .argv = exec.argv, .env = x->env, .input = x->input, .wall_ms = world_wall_ms(x->host)};
+    behaviour_run(s->behaviours, &i, x->rng, &run->result);
+    x->takes_us = run->result.takes_us;
+    x->status = run->result.signal != 0 && run->spool_dir != NULL ? run->result.signal : run->result.status;
+    x->signal = run->spool_dir == NULL ? run->result.signal : 0;
+    if (run->spool_dir == NULL && run->result.output_files[0] == NULL) {
+        buf_append_span(&x->out, buf_span(&run->result.out));
+        buf_append_span(&x->err, buf_span(&run->result.err));
+    }
+}
+
+static void store(struct world *host, const char *dir, const char *name, struct span bytes, enum world_write how) {
+    char *path = dir != NULL ? str_printf("%s/%s", dir, name) : str_dup(name);
+    world_file_write(host, path, bytes, 0640, how, NULL);
+    if (how == WORLD_WRITE_PLAIN) {
+        world_file_sync(host, path, NULL);
+    }
+    mem_free(path);
+}
+
+static void end_program(void *ctx, struct sim_exec *x, int killed) {
+    struct simulated *s = ctx;
+    struct sim_run *run = x->data;
+    if (run == NULL) {
+        return;
+    }
+    struct made_up *m = &run->result;
+    char code[16];
+    int len = snprintf(code, sizeof(code), "%d\n", x->status);
+    struct span exitcode = span_bytes(code, (size_t)len);
+    if (killed == 0 && run->spool_dir != NULL && x->status != AGENT_EXEC_INCOMPLETE) {
+        if (m->out.len > 0 && m->out.ptr[m->out.len - 1] != '\n') {
+            buf_append_char(&m->out, '\n');
+        }
+        store(x->host, run->spool_dir, "stdout", buf_span(&m->out), WORLD_WRITE_PLAIN);
+        store(x->host, run->spool_dir, "stderr", buf_span(&m->err), WORLD_WRITE_PLAIN);
+        store(x->host, run->spool_dir, "exitcode", exitcode, WORLD_WRITE_ATOMIC);
+    } else if (killed == 0 && m->output_files[0] != NULL && m->output_files[1] != NULL && m->output_files[2] != NULL) {
+        store(x->host, NULL, m->output_files[0], buf_span(&m->out), WORLD_WRITE_PLAIN);
+        store(x->host, NULL, m->output_files[1], buf_span(&m->err), WORLD_WRITE_PLAIN);
+        store(x->host, NULL, m->output_files[2], exitcode, WORLD_WRITE_ATOMIC);
+    }
+    if (killed == 0 && m->report != NULL) {
+        fake_puppetdb_submit(stack_puppetdb(s->stack), "store report", 8, sim_host_name(x->host), m->report, NULL);
+    }
+    made_up_free(m);
+    mem_free(run->spool_dir);
+    mem_free(run);
+    x->data = NULL;
+}
+
+/* ---- agents */
+
+static void destroy_agent(void *ctx) {
+    struct sim_agent *a = ctx;
+    if (a->agent != NULL) {
+        agent_free(a->agent);
+        a->agent = NULL;
+    }
+    world_tls_free(a->tls);
+    a->tls = NULL;
+}
+
+static void launch(struct sim_agent *a) {
+    struct simulated *s = a->all;
+    struct error err = ERROR_INIT;
+    struct world_tls_files files = sim_tls_files(a->host, a->name);
+    a->tls = world_tls_new(a->host, &files, &err);
+    if (a->tls == NULL || !world_file_mkdir(a->host, spool_dir, 0750, true, &err) ||
+        !world_file_mkdir(a->host, cache_dir, 0750, true, &err)) {
+        sim_note(s->opts.sim, a->host, err.msg); /* a full or broken disk: the agent does not come up */
+        error_clear(&err);
+        destroy_agent(a);
+        return;
+    }
+    struct agent_self self = {.name = a->name, .tls = a->tls, .spool_dir = spool_dir, .task_cache_dir = cache_dir};
+    sim_on_crash(a->host, destroy_agent, a);
+    a->agent = agent_new(a->host, &s->config, &self, NULL, NULL);
+    agent_start(a->agent);
+}
+
+static void on_start(void *ctx) {
+    launch(ctx);
+}
+
+static bool make_agents(struct simulated *s, struct error *err) {
+    struct rng rng = sim_rng(s->opts.sim, "agents", "start");
+    uint64_t spread = s->opts.connect_spread_us != 0 ? s->opts.connect_spread_us : SIM_SECOND;
+    s->modules = agent_modules_new();
+    s->behaviours = behaviours_new(s->opts.behaviours, err);
+    if (s->behaviours == NULL || !agent_modules_add(s->modules, puppet_module_name, puppet_module_name,
+                                                    span_of(puppet_module_metadata), NULL, err)) {
+        return false;
+    }
+    s->config = agent_config_default();
+    s->config.brokers = (const char *const *)s->broker_urls;
+    s->config.broker_count = s->opts.brokers != 0 ? s->opts.brokers : 1;
+    s->config.primaries = &s->primary;
+    s->config.primary_count = 1;
+    s->config.version = s->opts.v1 ? PCP_V1 : PCP_V2;
+    s->config.modules = s->modules;
+    s->config.exec_wrapper = "dalang-exec";
+    s->config.shell = "/bin/sh";
+    sim_program(s->opts.sim, NULL, NULL, &(struct sim_program){.run = run_program, .at_end = end_program, .ctx = s});
+    s->agents = mem_array(s->opts.agents, sizeof(*s->agents));
+    for (uint32_t i = 0; i < s->opts.agents; i++) {
+        struct sim_agent *a = &s->agents[i];
+        a->all = s;
+        a->name = fleet_format_name(s->opts.name_format, i + 1);
+        a->host = sim_host(s->opts.sim, a->name);
+        map_put(&s->by_name, span_of(a->name), a);
+        json_t *facts = node_facts(a->name, i + 1, s->opts.facts, world_wall_ms(a->host));
+        bool known = fake_puppetdb_submit(stack_puppetdb(s->stack), "replace facts", 5, a->name, facts, err);
+        json_decref(facts);
+        if (!known) {
+            return false;
+        }
+        sim_timer_start(s->opts.sim, &a->start, rng_below(&rng, spread), on_start, a);
+    }
+    return true;
+}
+
+struct simulated *simulated_new(const struct simulated_opts *opts, struct error *err) {
+    struct simulated *s = mem_zalloc(sizeof(*s));
+    s->opts = *opts;
+    s->log = (struct logger){
+        .level = LOG_INFO, .name = "sim", .write = sim_log_write, .ctx = sim_host(opts->sim, "orchestrator")};
+    if (!start_stack(s, err) || !make_agents(s, err)) {
+        simulated_free(s);
+        return NULL;
+    }
+    return s;
+}
+
+bool simulated_ready(const struct simulated *s) {
+    return stack_ready(s->stack) && stack_connected_agents(s->stack) == s->opts.agents;
+}
+
+struct stack *simulated_stack(const struct simulated *s) {
+    return s->stack;
+}
+
+struct client *simulated_client(struct simulated *s) {
+    if (s->client == NULL) {
+        struct world *w = world_of(s, "client");
+        struct world_tls_files files = sim_tls_files(w, "client");
+        s->client_tls = world_tls_new(w, &files, NULL);
+        s->client = client_new(w, &(struct client_opts){.url = stack_url(s->stack, "orchestrator"),
+                                                        .token = stack_admin_token(s->stack),
+                                                        .tls = s->client_tls});
+    }
+    return s->client;
+}
+
+struct world *simulated_agent_host(const struct simulated *s, uint32_t index) {
+    return s->agents[index].host;
+}
+
+const char *simulated_agent_name(const struct simulated *s, uint32_t index) {
+    return s->agents[index].name;
+}
+
+uint64_t simulated_programs_started(const struct simulated *s) {
+    return s->programs_started;
+}
+
+/* ---- crash and return */
+
+bool simulated_crash(struct simulated *s, const char *component, enum sim_crash_kind kind) {
+    struct world *host = sim_find_host(s->opts.sim, component);
+    if (host == NULL) {
+        return false;
+    }
+    if (map_get_cstr(&s->by_name, component) == NULL) {
+        stack_kill(s->stack, component);
+    }
+    sim_crash(host, kind);
+    return true;
+}
+
+bool simulated_restart(struct simulated *s, const char *component, struct error *err) {
+    struct world *host = sim_find_host(s->opts.sim, component);
+    if (host != NULL) {
+        sim_power_on(host);
+    }
+    struct sim_agent *a = map_get_cstr(&s->by_name, component);
+    if (a == NULL) {
+        return stack_revive(s->stack, component, err);
+    }
+    if (a->agent == NULL) {
+        launch(a);
+    }
+    return true;
+}
+
+void simulated_free(struct simulated *s) {
+    if (s == NULL) {
+        return;
+    }
+    client_free(s->client);
+    world_tls_free(s->client_tls);
+    for (uint32_t i = 0; s->agents != NULL && i < s->opts.agents; i++) {
+        struct sim_agent *a = &s->agents[i];
+        if (a->all != NULL) {
+            sim_timer_stop(s->opts.sim, &a->start);
+            sim_on_crash(a->host, NULL, NULL);
+            destroy_agent(a);
+            mem_free(a->name);
+        }
+    }
+    mem_free(s->agents);
+    map_free(&s->by_name);
+    stack_free(s->stack);
+    for (size_t i = 0; i < STACK_BROKERS_MAX; i++) {
+        mem_free(s->broker_urls[i]);
+    }
+    if (s->modules != NULL) {
+        agent_modules_free(s->modules);
+    }
+    behaviours_free(s->behaviours);
+    mem_free(s);
+}
