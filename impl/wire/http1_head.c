@@ -68,9 +68,12 @@ static bool end_field(struct parse *p) {
     if (!http1_is_token(f->name)) {
         return refuse(p->err, 400, "Character not allowed in a header");
     }
-    char *end = (char *)(uintptr_t)(value.ptr + value.len); /* within our own head */
-    *end = '\0';
-    f->value = value.ptr;
+    f->value = "";
+    if (value.len > 0) { /* of an empty value the library points to the next line, which it has not read yet */
+        char *end = (char *)(uintptr_t)(value.ptr + value.len); /* within our own head */
+        *end = '\0';
+        f->value = value.ptr;
+    }
     p->name = p->value = NULL;
     p->name_len = p->value_len = 0;
     return true;

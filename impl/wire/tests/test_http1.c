@@ -117,6 +117,7 @@ static void target_stays_as_it_came(void **state) {
             "GET /a%2fb//c/../d/./%zz?x=%20+&&;y 1.1 keep" HOST " []\n");
     REQUEST("GET http://other/x?y HTTP/1.1\r\n" H "\r\n", "GET http://other/x?y 1.1 keep" HOST " []\n");
     REQUEST("OPTIONS * HTTP/1.1\r\n" H "\r\n", "OPTIONS * 1.1 keep" HOST " []\n");
+    REQUEST("GET / HTTP/1.1\r\nX-Empty: \r\n" H "Y:\r\n\r\n", "GET / 1.1 keep (x-empty: )" HOST " (y: ) []\n");
     REQUEST("GET /{\"a\":[1]}|^` HTTP/1.1\r\n" H "\r\n", "GET /{\"a\":[1]}|^` 1.1 keep" HOST " []\n");
 }
 
