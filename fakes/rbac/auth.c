@@ -15,8 +15,11 @@ void rbac_fail(struct http_exchange *ex, int status, const char *kind, json_t *d
         http_respond(ex, status, "text/html; charset=utf-8", span_of(msg));
         return;
     }
-    /* A request that could not be read may hold a password: it is not echoed. */
-    json_object_del(details, "body");
+    /* A request that could not be read may hold a password: nothing of it is echoed. */
+    if (json_object_get(details, "body") != NULL) {
+        json_object_del(details, "body");
+        json_set(details, "error", json_string("The body is not JSON."));
+    }
     char *full = strchr(kind, '/') != NULL ? str_dup(kind) : str_printf("puppetlabs.rbac/%s", kind);
     fake_respond_error(ex, status, full, details, "%s", msg);
     mem_free(full);

@@ -20,8 +20,10 @@ static json_t *dump(struct fake *f) {
 }
 
 static json_t *status(struct fake *f, const char *level) {
-    json_t *detail = json_object();
-    if (strcmp(level, "critical") != 0) {
+    json_t *detail;
+    if (strcmp(level, "critical") == 0) {
+        detail = json_object();
+    } else {
         detail = json_pack("{s:b, s:b, s:{s:s}, s:{s:s, s:s}}", "activity_up", fake_sibling(f, "activity") != NULL,
                            "db_up", 1, "db_pool", "state", "ready", "replication", "mode", "none", "status", "none");
     }
