@@ -14,6 +14,14 @@ struct signal_watch {
 static void on_alarm(uv_timer_t *alarm) {
     struct real_world *rw = alarm->data;
     rw->alarm_us = 0; /* only ends the wait: fire_timers() does the rest */
+    real_wake(rw);
+}
+
+/* libuv calls its timers before it waits: what they ask for must not have to wait with it. */
+void real_wake(struct real_world *rw) {
+    if (rw->in_uv) {
+        uv_stop(&rw->loop);
+    }
 }
 
 struct world *real_world_new(struct error *err) {
@@ -55,6 +63,7 @@ void real_soon(struct real_world *rw, struct real_soon *s, void (*run)(struct re
     s->run = run;
     if (!list_linked(&s->link)) {
         list_push_back(&rw->soon, &s->link);
+        real_wake(rw);
     }
 }
 
@@ -117,7 +126,9 @@ bool real_world_turn(struct world *w, bool block) {
         block = false;
     }
     set_alarm(rw);
+    rw->in_uv = true;
     uv_run(&rw->loop, block ? UV_RUN_ONCE : UV_RUN_NOWAIT);
+    rw->in_uv = false;
     fire_timers(rw);
     run_soon(rw);
     run_deferred(rw);

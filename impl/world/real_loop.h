@@ -28,6 +28,7 @@ struct real_world {
     struct list soon;     /* struct real_soon */
     struct list deferred; /* struct world_task */
     bool stopped;
+    bool in_uv; /* libuv's part of the turn is running */
 
     struct list conns;     /* struct real_conn */
     struct list lingering; /* struct real_conn without an owner */
@@ -48,6 +49,7 @@ static inline struct real_world *real_of(struct world *w) {
     return (struct real_world *)(void *)w;
 }
 
+void real_wake(struct real_world *rw); /* this turn must not wait */
 void real_soon(struct real_world *rw, struct real_soon *s, void (*run)(struct real_soon *s));
 void real_soon_cancel(struct real_world *rw, struct real_soon *s);
 

@@ -1,7 +1,7 @@
 /* Child processes: started (real_spawn.c), their output read and their end collected on the loop. */
 #include "world/real_process.h"
 
-#include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -179,10 +179,11 @@ static void process_forget(struct world_process *process) {
 
 struct proc_stat {
     char state;
+    long long group;
     unsigned long long start_ticks;
 };
 
-/* Fields 3 and 22 of /proc/<pid>/stat; the second field is a name that may hold anything, in parentheses. */
+/* Fields 3, 5 and 22 of /proc/<pid>/stat; the second field is a name that may hold anything, in parentheses. */
 static bool read_proc_stat(int64_t pid, struct proc_stat *out) {
     char path[64], text[1024];
     snprintf(path, sizeof(path), "/proc/%lld/stat", (long long)pid);
@@ -208,19 +209,45 @@ static bool read_proc_stat(int64_t pid, struct proc_stat *out) {
             return false;
         }
         at++;
+        if (field + 1 == 5) {
+            out->group = strtoll(at, NULL, 10);
+        }
     }
     out->start_ticks = strtoull(at, NULL, 10);
     return true;
 }
 
+static bool is_running(const struct proc_stat *st) {
+    return st->state != 'Z' && st->state != 'X'; /* ended, and only its parent does not know yet */
+}
+
 static bool pid_alive(void *impl, int64_t pid) {
     (void)impl;
     struct proc_stat st;
-    return read_proc_stat(pid, &st) && st.state != 'Z' && st.state != 'X';
+    return read_proc_stat(pid, &st) && is_running(&st);
 }
 
+/* Does anybody of the group run? Looks at all processes: only asked when its leader has ended. */
+static bool group_runs(int64_t group) {
+    DIR *proc = opendir("/proc");
+    bool found = false;
+    for (struct dirent *entry; proc != NULL && !found && (entry = readdir(proc)) != NULL;) {
+        struct proc_stat st;
+        int64_t pid;
+        found = span_to_i64(span_of(entry->d_name), &pid) && read_proc_stat(pid, &st) && st.group == group &&
+                is_running(&st);
+    }
+    if (proc != NULL) {
+        closedir(proc);
+    }
+    return found;
+}
+
+/* The system would take a signal for processes that have ended and wait for their parent: that is no success. */
 static bool pid_signal(void *impl, int64_t pid, int signum, bool group) {
-    (void)impl;
+    if (!pid_alive(impl, pid) && !(group && group_runs(pid))) {
+        return false;
+    }
     return kill((pid_t)(group ? -pid : pid), signum) == 0;
 }
 
@@ -228,7 +255,7 @@ static bool pid_signal(void *impl, int64_t pid, int signum, bool group) {
 static void pid_birth(void *impl, int64_t pid, char out[32]) {
     (void)impl;
     struct proc_stat st;
-    if (!read_proc_stat(pid, &st) || st.state == 'Z' || st.state == 'X') {
+    if (!read_proc_stat(pid, &st) || !is_running(&st)) {
         return;
     }
     char boot[9] = "0";

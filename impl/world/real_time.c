@@ -25,6 +25,7 @@ static void timer_start(void *impl, struct timer *t, uint64_t delay_ms) {
     uint64_t now = now_us(NULL);
     uint64_t due = delay_ms > (UINT64_MAX - now) / 1000 ? UINT64_MAX : now + delay_ms * 1000;
     timer_heap_start(&rw->timers, t, due);
+    real_wake(rw);
 }
 
 static void timer_stop(void *impl, struct timer *t) {
@@ -35,6 +36,7 @@ static void timer_stop(void *impl, struct timer *t) {
 static void defer(void *impl, struct world_task *task) {
     struct real_world *rw = impl;
     list_push_back(&rw->deferred, &task->link);
+    real_wake(rw);
 }
 
 static void undefer(void *impl, struct world_task *task) {
