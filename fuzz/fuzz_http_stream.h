@@ -15,6 +15,7 @@ struct stream_log {
     struct buf events; /* heads, bodies and ends as text */
     struct buf body;   /* of the message under way */
     struct buf again;  /* the messages, written anew */
+    size_t complete;   /* of events, up to the last whole message */
     bool failed;
 };
 
@@ -101,6 +102,7 @@ static void stream_feed(struct http1_reader *r, struct span bytes, enum http1_bo
             buf_append_cstr(&log->events, " [");
             buf_append_span(&log->events, buf_span(&log->body));
             buf_append_cstr(&log->events, "]\n");
+            log->complete = log->events.len;
             if (*body_kind == HTTP1_CHUNKED && log->body.len != 0) {
                 http1_write_chunk_head(&log->again, log->body.len);
                 buf_append_span(&log->again, buf_span(&log->body));
@@ -146,23 +148,21 @@ static void stream_run(enum http1_role role, bool no_body, bool eof, struct span
 }
 
 static void stream_check(enum http1_role role, bool no_body, bool eof, struct span bytes) {
-    static const size_t cuts[] = {1, 2, 3, 17, 200};
+    enum { CUT_COUNT = 4 };
+    static const size_t cuts[CUT_COUNT] = {2, 3, 17, 200};
     struct stream_log whole = {0};
     stream_run(role, no_body, eof, bytes, 0, &whole);
-    for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+    for (size_t i = 0; i < 2; i++) { /* byte by byte, and one other way */
         struct stream_log log = {0};
-        stream_run(role, no_body, eof, bytes, cuts[i], &log);
+        stream_run(role, no_body, eof, bytes, i == 0 ? 1 : cuts[bytes.len % CUT_COUNT], &log);
         assert(span_eq(buf_span(&log.events), buf_span(&whole.events)));
         stream_log_free(&log);
     }
     /* what was read, written anew, is read the same: no reader behind us can see other messages */
     struct stream_log again = {0};
     stream_run(role, no_body, false, buf_span(&whole.again), 0, &again);
-    size_t complete = whole.events.len;
-    while (complete != 0 && whole.events.ptr[complete - 1] != '\n') {
-        complete--;
-    }
-    assert(span_eq(span_sub(buf_span(&again.events), 0, complete), span_sub(buf_span(&whole.events), 0, complete)));
+    assert(span_eq(span_sub(buf_span(&again.events), 0, whole.complete),
+                   span_sub(buf_span(&whole.events), 0, whole.complete)));
     stream_log_free(&again);
     stream_log_free(&whole);
 }

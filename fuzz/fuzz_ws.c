@@ -135,8 +135,7 @@ static void their_message(wslay_event_context_ptr ctx, const struct wslay_event_
     }
 }
 
-/* wslay is more lenient about limits and the form of lengths, and stops early at invalid text: what we deliver, it must
- * have delivered first, the same. */
+/* wslay is more lenient about limits and the form of lengths: what we deliver, it must have delivered, the same. */
 static void compare_with_wslay(enum ws_role role, struct span bytes, const struct log *ours) {
     struct theirs t = {.in = bytes};
     struct wslay_event_callbacks callbacks = {.recv_callback = their_recv,
@@ -160,7 +159,8 @@ static void compare_with_wslay(enum ws_role role, struct span bytes, const struc
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static const size_t cuts[] = {1, 2, 3, 17, 200}, limits[] = {10, 100, 5000, SIZE_MAX};
+    enum { CUT_COUNT = 4 };
+    static const size_t cuts[CUT_COUNT] = {2, 3, 17, 200}, limits[] = {10, 100, 5000, SIZE_MAX};
     if (size == 0) {
         return 0;
     }
@@ -169,9 +169,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct span bytes = span_bytes(data + 1, size - 1);
     struct log whole = {0}, again = {0};
     run(role, max, bytes, 0, &whole);
-    for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+    for (size_t i = 0; i < 2; i++) { /* byte by byte, and one other way */
         struct log l = {0};
-        run(role, max, bytes, cuts[i], &l);
+        run(role, max, bytes, i == 0 ? 1 : cuts[size % CUT_COUNT], &l);
         assert(span_eq(buf_span(&l.events), buf_span(&whole.events)));
         log_free(&l);
     }

@@ -44,9 +44,12 @@ static const char *take_host(struct span authority, struct url *out) {
         host = span_sub(authority, 1, (size_t)close - 1);
         after = span_sub(authority, (size_t)close + 1, authority.len);
         for (size_t i = 0; i < host.len; i++) {
-            if (strchr("0123456789abcdefABCDEF:.%", host.ptr[i]) == NULL) {
+            if (strchr("0123456789abcdefABCDEF:.", host.ptr[i]) == NULL) {
                 return "a malformed IPv6 address";
             }
+        }
+        if (host.len != 0 && span_find(host, ':') < 0) {
+            return "a malformed IPv6 address";
         }
     } else {
         ptrdiff_t colon = span_find(authority, ':');

@@ -291,7 +291,6 @@ enum http1_event http1_next(struct http1_reader *r, struct span *in, struct span
             take(in, in->len);
             return HTTP1_FAILED;
         default:
-            assert(!"unknown state");
             return HTTP1_FAILED;
         }
         if (event == HTTP1_FAILED || (in->len == 0 && r->state != DONE)) {

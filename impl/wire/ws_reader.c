@@ -2,6 +2,7 @@
 #include "wire/ws_reader.h"
 
 #include "base/mem.h"
+#include "wire/utf8.h"
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -106,6 +107,7 @@ static void start_frame(struct ws_reader *r, const struct ws_frame_head *h) {
         r->control_len = 0;
     } else if (h->opcode != WS_OP_CONTINUATION) {
         r->message_opcode = h->opcode;
+        r->text_checked = 0;
     }
 }
 
@@ -146,13 +148,17 @@ static void unmask(const struct ws_reader *r, char *dst, struct span src) {
     }
 }
 
+static bool fail_text(struct ws_reader *r, struct ws_event *ev) {
+    return fail(r, ev, 1007, "Text message is not UTF-8");
+}
+
 static bool deliver_message(struct ws_reader *r, struct span payload, struct ws_event *ev) {
     bool text = r->message_opcode == WS_OP_TEXT;
+    if (text && !span_is_utf8(span_sub(payload, r->text_checked, payload.len))) {
+        return fail_text(r, ev);
+    }
     r->message_opcode = 0;
     r->delivered = true;
-    if (text && !span_is_utf8(payload)) {
-        return fail(r, ev, 1007, "Text message is not UTF-8");
-    }
     *ev = (struct ws_event){.kind = WS_MESSAGE, .text = text, .payload = payload};
     return true;
 }
@@ -208,14 +214,14 @@ static bool read_payload(struct ws_reader *r, struct span *in, struct ws_event *
     }
     r->mask_at = (uint8_t)((r->mask_at + take) & 3);
     r->frame_left -= take;
-    if (r->frame_left != 0) {
-        return false;
-    }
-    r->in_frame = false;
+    r->in_frame = r->frame_left != 0;
     if (is_control(r->frame_opcode)) {
-        return deliver_control(r, ev);
+        return !r->in_frame && deliver_control(r, ev);
     }
-    return r->fin && deliver_message(r, buf_span(&r->message), ev);
+    if (!r->in_frame && r->fin) {
+        return deliver_message(r, buf_span(&r->message), ev);
+    }
+    return r->message_opcode == WS_OP_TEXT && !utf8_so_far(buf_span(&r->message), &r->text_checked) && fail_text(r, ev);
 }
 
 bool ws_next(struct ws_reader *r, struct span *in, struct ws_event *ev) {

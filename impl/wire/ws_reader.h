@@ -12,6 +12,7 @@ struct ws_reader {
     char *control;       /* payload of a control frame, WS_CONTROL_MAX bytes, or NULL */
     uint64_t frame_left; /* payload bytes of the current frame still to come */
     size_t message_max;
+    size_t text_checked;       /* bytes of the unfinished text message known to be UTF-8 */
     uint8_t head[WS_HEAD_MAX]; /* of an unfinished frame header */
     uint8_t mask[4];
     uint8_t head_len;

@@ -63,6 +63,8 @@ static void bad_urls(void **state) {
         {"http://[]/", "no host"},
         {"http://[::1/", "a '[' without ']'"},
         {"http://[x]/", "a malformed IPv6 address"},
+        {"http://[12]:512/", "a malformed IPv6 address"},
+        {"http://[fe80::1%1]/", "a malformed IPv6 address"},
         {"http://h:/", "a malformed port"},
         {"http://h:0/", "a malformed port"},
         {"http://h:65536/", "a malformed port"},

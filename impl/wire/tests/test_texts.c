@@ -3,6 +3,7 @@
 #include "wire/gzip.h"
 #include "wire/percent.h"
 #include "wire/route.h"
+#include "wire/utf8.h"
 #include "wire/ws_handshake.h"
 
 #include <setjmp.h>
@@ -70,6 +71,36 @@ static void queries(void **state) {
     assert_false(query_next(&rest, &name, &value));
     rest = SPAN("&&");
     assert_false(query_next(&rest, &name, &value));
+}
+
+/* ---- growing UTF-8 */
+
+/* Every sequence of up to four bytes from the interesting ones: a text can go on exactly when some ending makes it
+ * valid. */
+static void growing_utf8(void **state) {
+    (void)state;
+    static const char bytes[] = "a\x7f\x80\x8f\x90\x9f\xa0\xbf\xc0\xc1\xc2\xdf\xe0\xe1\xed\xef\xf0\xf1\xf4\xf5\xff";
+    enum { COUNT = sizeof(bytes) - 1 };
+    static const char *const endings[] = {"", "\x80", "\xbf", "\x80\x80", "\xbf\xbf", "\x80\x80\x80", "\xbf\xbf\xbf"};
+    for (size_t n = 0; n < COUNT * COUNT * COUNT; n++) {
+        char text[8] = {bytes[n % COUNT], bytes[n / COUNT % COUNT], bytes[n / COUNT / COUNT]};
+        bool possible = false;
+        for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+            strcpy(text + 3, endings[i]);
+            possible = possible || span_is_utf8((struct span){text, 3 + strlen(endings[i])});
+        }
+        size_t checked = 0, slowly = 0;
+        assert_int_equal(utf8_so_far((struct span){text, 3}, &checked), possible);
+        bool so_far = true;
+        for (size_t len = 0; so_far && len <= 3; len++) {
+            so_far = utf8_so_far((struct span){text, len}, &slowly);
+        }
+        assert_int_equal(so_far, possible);
+        if (possible) {
+            assert_int_equal(checked, slowly);
+            assert_true(span_is_utf8((struct span){text, checked}) && checked <= 3);
+        }
+    }
 }
 
 /* ---- routes */
@@ -320,6 +351,7 @@ int main(void) {
         cmocka_unit_test(percent_decoding),
         cmocka_unit_test(percent_encoding_round_trip),
         cmocka_unit_test(queries),
+        cmocka_unit_test(growing_utf8),
         cmocka_unit_test(routes),
         cmocka_unit_test(accept_value),
         cmocka_unit_test(upgrade_requests),

@@ -203,6 +203,11 @@ static void utf8(void **state) {
     CHECK(100, failed, F(0x01, "\xe2\x82"), F(0x80, "x"));
     CHECK(100, failed, F(0x01, "\xe2\x82"), F(0x80, ""));
     CHECK(100, "message text [\xf4\x8f\xbf\xbf]\n", F(0x81, "\xf4\x8f\xbf\xbf"));
+    /* seen at the end of its frame, before what comes next */
+    CHECK(100, failed, F(0x01, "a\xff"), F(0x89, "ping"));
+    CHECK(100, failed, F(0x01, "\xe0\x80"), F(0x89, "ping"));
+    CHECK(100, failed, F(0x01, "\xf5"), F(0x89, "ping"));
+    CHECK(100, "ping [ping]\nmessage text [\xe0\xa0\x80]\n", F(0x01, "\xe0\xa0"), F(0x89, "ping"), F(0x80, "\x80"));
 }
 
 /* ---- limits */
