@@ -148,7 +148,7 @@ static void test_pid(void **state) {
     struct contract *c = *state;
     struct run r;
     char birth[32], again[32];
-    start(c, &r, "sleep 100", (struct world_spawn){.new_session = true});
+    start(c, &r, "exec sleep 100", (struct world_spawn){.new_session = true});
     int64_t pid = world_process_pid(r.process);
     assert_true(pid > 0);
     assert_true(world_pid_alive(c->w, pid));
@@ -181,7 +181,7 @@ static bool is_gone(void *ctx) {
 static void test_forget(void **state) {
     struct contract *c = *state;
     struct run r;
-    start(c, &r, "sleep 100", (struct world_spawn){.new_session = true});
+    start(c, &r, "exec sleep 100", (struct world_spawn){.new_session = true});
     struct gone gone = {c, world_process_pid(r.process)};
     world_process_forget(r.process);
     contract_pass(c, 20);

@@ -46,7 +46,7 @@ static void sh(void *ctx, struct sim_exec *x) {
         {"cat", sh_cat},
         {"printf %s \"$NAME\"", sh_print_name},
         {"pwd", sh_pwd},
-        {"sleep 100", sh_sleep},
+        {"exec sleep 100", sh_sleep},
     };
     (void)ctx;
     x->takes_us = 2000;
