@@ -296,7 +296,7 @@ static bool value_ends(const struct parser *s) {
 /* Pieces side by side up to the end of the value; the blanks between them are pieces too, as joined strings keep them.
  */
 static bool value(struct parser *s, struct hocon_node **out) {
-    struct hocon_node *join = hocon_make(s->h, HOCON_JOIN, here(s)), *one;
+    struct hocon_node *join = hocon_make(s->h, HOCON_JOIN, here(s)), *one = NULL;
     if (!enter(s)) {
         return false;
     }
