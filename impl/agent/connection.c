@@ -278,6 +278,9 @@ static void on_close(void *ctx, struct ws_peer *p, uint16_t code, struct span re
     c->state = CONNECTION_PAUSED;
     if (!c->was_open) {
         log_warn(a->log, "Connection to '%s' failed: %.*s", broker_uri(a), (int)reason.len, reason.ptr);
+        if (span_find_span(reason, SPAN("certificate")) >= 0) {
+            log_error(a->log, "TLS handshake failed, no subject name matching %s found, or ca mismatch", broker_uri(a));
+        }
         schedule_next(a);
         return;
     }

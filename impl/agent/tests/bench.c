@@ -100,6 +100,9 @@ static void broker_upgrade(void *ctx, struct http_exchange *ex, const struct htt
         http_respond(ex, 503, NULL, SPAN(""));
         return;
     }
+    if (b->peer != NULL) {
+        ws_abort(b->peer); /* superseded */
+    }
     b->peer = ws_accept(ex, &(struct ws_limits){0}, &broker_handler, b);
     assert_non_null(b->peer);
     ws_pause(b->peer, b->no_pong);
