@@ -100,6 +100,7 @@ void engine_free(struct engine *e) {
     if (e == NULL) {
         return;
     }
+    write_dirty(e); /* counts with an orderly end; after an abrupt one nothing is written */
     brokers_set_handler(e->brokers, NULL, NULL);
     store_set_prepare(e->store, NULL, NULL);
     world_timer_stop(e->world, &e->admit_timer);

@@ -340,6 +340,9 @@ static void resume_job(struct job *j) {
         struct run *r = &j->runs[i];
         if (r->state == NODE_RUNNING || r->state == NODE_STOPPING) {
             r->forced = r->state == NODE_STOPPING;
+            if (j->state == JOB_READY) {
+                job_enter(j, JOB_RUNNING);
+            }
             run_resume(r);
         }
     }
