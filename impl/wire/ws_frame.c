@@ -64,6 +64,15 @@ void ws_mask(char *dst, const char *src, size_t len, const uint8_t mask[4], uint
     uint64_t wide;
     memcpy(&wide, key, 8);
     size_t i = 0;
+    for (; i + 32 <= len; i += 32) { /* wide enough for the compiler to use vectors */
+        uint64_t words[4];
+        memcpy(words, src + i, 32);
+        words[0] ^= wide;
+        words[1] ^= wide;
+        words[2] ^= wide;
+        words[3] ^= wide;
+        memcpy(dst + i, words, 32);
+    }
     for (; i + 8 <= len; i += 8) {
         uint64_t word;
         memcpy(&word, src + i, 8);

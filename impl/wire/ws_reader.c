@@ -141,6 +141,9 @@ static bool read_head(struct ws_reader *r, struct span *in, struct ws_event *ev,
 }
 
 static void unmask(const struct ws_reader *r, char *dst, struct span src) {
+    if (src.len == 0) {
+        return;
+    }
     if (r->client) {
         memcpy(dst, src.ptr, src.len);
     } else {
@@ -192,6 +195,16 @@ static bool deliver_control(struct ws_reader *r, struct ws_event *ev) {
     return true;
 }
 
+/* For `take` bytes of the current frame; a small frame that starts a message gets exactly what it needs. */
+static void make_room(struct ws_reader *r, size_t take) {
+    if (r->message.ptr == NULL && r->frame_left <= RESERVE_MAX) {
+        r->message.cap = (size_t)r->frame_left + 1;
+        r->message.ptr = mem_alloc(r->message.cap);
+    } else {
+        buf_reserve(&r->message, r->frame_left <= RESERVE_MAX ? (size_t)r->frame_left : take);
+    }
+}
+
 /* Takes payload bytes of the current frame. True: *ev is set. */
 static bool read_payload(struct ws_reader *r, struct span *in, struct ws_event *ev) {
     bool whole = in->len >= r->frame_left;
@@ -205,12 +218,10 @@ static bool read_payload(struct ws_reader *r, struct span *in, struct ws_event *
         r->in_frame = false;
         return deliver_message(r, bytes, ev);
     } else {
-        buf_reserve(&r->message, r->frame_left <= RESERVE_MAX ? (size_t)r->frame_left : take);
-        if (take != 0) {
-            unmask(r, r->message.ptr + r->message.len, bytes);
-            r->message.len += take;
-            r->message.ptr[r->message.len] = '\0';
-        }
+        make_room(r, take);
+        unmask(r, r->message.ptr + r->message.len, bytes);
+        r->message.len += take;
+        r->message.ptr[r->message.len] = '\0';
     }
     r->mask_at = (uint8_t)((r->mask_at + take) & 3);
     r->frame_left -= take;

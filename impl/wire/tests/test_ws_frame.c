@@ -68,11 +68,11 @@ static void mask_slowly(char *dst, const char *src, size_t len, const uint8_t ma
 static void mask_at_every_place_and_length(void **state) {
     (void)state;
     const uint8_t mask[4] = {0x12, 0xa4, 0xff, 0x01};
-    char src[40], want[40], got[40];
+    char src[90], want[90], got[90];
     for (size_t i = 0; i < sizeof(src); i++) {
         src[i] = (char)(i * 37);
     }
-    for (size_t len = 0; len <= 32; len++) {
+    for (size_t len = 0; len <= 80; len++) {
         for (uint64_t at = 0; at < 9; at++) {
             mask_slowly(want, src + at % 3, len, mask, at);
             ws_mask(got, src + at % 3, len, mask, at);
