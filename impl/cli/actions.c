@@ -193,6 +193,6 @@ const struct cli_action cli_actions[] = {
     {"puppet-access", "show", "[OPTIONS]", "print the stored token", NULL, access_show_options, access_show},
     {"puppet-access", "delete-token-file", "[OPTIONS]", "remove the stored token", NULL, access_delete_options,
      access_delete},
-    {"puppet-query", NULL, "QUERY [OPTIONS]", "ask PuppetDB", NULL, query_options, query_run},
+    {"puppet-query", NULL, "QUERY [OPTIONS]", "ask PuppetDB", NULL, query_options, query_ask},
 };
 const size_t cli_action_count = COUNT(cli_actions);

@@ -58,7 +58,7 @@ int app_show(struct cli *cli);
 int access_login(struct cli *cli);
 int access_show(struct cli *cli);
 int access_delete(struct cli *cli);
-int query_run(struct cli *cli);
+int query_ask(struct cli *cli);
 
 /* ---- config.c: files, precedence, token */
 bool config_load_orchestrator(struct cli *cli, struct error *err);

@@ -129,7 +129,7 @@ static bool check_answer(const struct answer *a, json_t **json, struct error *er
     return *json != NULL;
 }
 
-int query_run(struct cli *cli) {
+int query_ask(struct cli *cli) {
     struct error err = ERROR_INIT;
     struct query_target t = {0};
     struct answer a = {.body = BUF_INIT, .err = ERROR_INIT};

@@ -14,19 +14,19 @@ static bool read_body(struct api_call *call) {
         struct error err = ERROR_INIT;
         error_set(&err, "puppetlabs.orchestrator/unsupported-media-type",
                   "A request with a body must have Content-Type: application/json");
-        reply_error(call, &err);
+        api_reply_error(call, &err);
         error_clear(&err);
         return false;
     }
     struct error err = ERROR_INIT;
     call->body = json_parse(http_request(call->ex)->body, "puppetlabs.orchestrator/validation-error", &err);
     if (call->body == NULL) {
-        reply_invalid(call, "body", NULL, "The body is %s", err.msg);
+        api_reply_invalid(call, "body", NULL, "The body is %s", err.msg);
         error_clear(&err);
         return false;
     }
     if (!check_body(call->route->body, call->body, &err)) {
-        reply_error(call, &err);
+        api_reply_error(call, &err);
         error_clear(&err);
         return false;
     }
@@ -45,7 +45,7 @@ static void on_route_permission(struct api_call *call, const json_t *answers) {
         error_set_details(&err, "puppetlabs.rbac/permission-denied",
                           json_pack("{s:s}", "permission", call->route->permission),
                           "You do not have permission to do this: %s:* is needed", call->route->permission);
-        reply_error(call, &err);
+        api_reply_error(call, &err);
         error_clear(&err);
         return;
     }
@@ -82,7 +82,7 @@ static void on_subject(struct api_call *call, json_t *subject) {
 static void on_authenticated(void *ctx, json_t *subject, const struct error *err) {
     struct api_call *call = ctx;
     if (err != NULL) {
-        reply_error(call, err);
+        api_reply_error(call, err);
     } else {
         on_subject(call, subject);
     }
@@ -115,13 +115,13 @@ void authenticate_call(struct api_call *call) {
     }
     const struct error *trouble = call->api->parts.store != NULL ? store_error(call->api->parts.store) : NULL;
     if (trouble != NULL) {
-        reply_store_error(call, trouble);
+        api_reply_store_error(call, trouble);
         return;
     }
     if (!engine_ready(call->api->parts.engine)) {
         struct error err = ERROR_INIT;
         error_set(&err, "puppetlabs.orchestrator/unavailable", "The orchestrator is starting");
-        reply_error(call, &err);
+        api_reply_error(call, &err);
         error_clear(&err);
         return;
     }
@@ -139,7 +139,7 @@ void authenticate_call(struct api_call *call) {
     } else {
         struct error err = ERROR_INIT;
         error_set(&err, "puppetlabs.rbac/user-unauthenticated", "Route requires authentication");
-        reply_error(call, &err);
+        api_reply_error(call, &err);
         error_clear(&err);
     }
 }
@@ -174,11 +174,11 @@ static void on_permitted(void *ctx, json_t *answers, const struct error *err) {
     call->state = w.outer_state;
     call->free_state = w.outer_free;
     if (err != NULL) {
-        reply_error(call, err);
+        api_reply_error(call, err);
     } else if (!json_is_array(answers) || json_array_size(answers) != w.count) {
         struct error strange = ERROR_INIT;
         error_set(&strange, "puppetlabs.orchestrator/unknown-error", "RBAC did not answer every permission asked for");
-        reply_error(call, &strange);
+        api_reply_error(call, &strange);
         error_clear(&strange);
     } else {
         w.then(call, answers);

@@ -11,8 +11,8 @@ static const char *read_environment(struct api_call *call) {
     }
     if (!name_is_environment(environment)) {
         json_t *given = json_string(environment);
-        reply_invalid(call, "environment", given, "\"%s\" is no environment name: letters, digits and _",
-                      given != NULL ? environment : "");
+        api_reply_invalid(call, "environment", given, "\"%s\" is no environment name: letters, digits and _",
+                          given != NULL ? environment : "");
         json_decref(given);
         return NULL;
     }
@@ -32,7 +32,7 @@ static char *read_name(struct api_call *call, const char *kind) {
     char *name = strcmp(item, "init") == 0 ? str_dup(module) : str_printf("%s::%s", module, item);
     if (!name_is_task(name)) {
         json_t *given = json_string(name);
-        reply_invalid(call, kind, given, "\"%s\" is no %s name", given != NULL ? name : "", kind);
+        api_reply_invalid(call, kind, given, "\"%s\" is no %s name", given != NULL ? name : "", kind);
         json_decref(given);
         mem_free(name);
         return NULL;
@@ -91,7 +91,7 @@ static void answer_list(struct api_call *call, const char *collection, const jso
     json_t *body = json_object();
     json_set(body, "environment", environment_object(s->environment, json_array_get(s->answer, 0)));
     json_set(body, "items", items);
-    reply_json(call, 200, body);
+    api_reply_json(call, 200, body);
 }
 
 static void answer_tasks(struct api_call *call, const json_t *answers) {
@@ -119,7 +119,7 @@ static void ask_permissions(struct api_call *call, json_t *list, const char *obj
 
 static void on_tasks(void *ctx, json_t *tasks, const struct error *err) {
     if (err != NULL) {
-        reply_error(ctx, err);
+        api_reply_error(ctx, err);
     } else {
         ask_permissions(ctx, tasks, "tasks", answer_tasks);
     }
@@ -127,7 +127,7 @@ static void on_tasks(void *ctx, json_t *tasks, const struct error *err) {
 
 static void on_plans(void *ctx, json_t *plans, const struct error *err) {
     if (err != NULL) {
-        reply_error(ctx, err);
+        api_reply_error(ctx, err);
     } else {
         ask_permissions(ctx, plans, "plans", answer_plans);
     }
@@ -164,26 +164,26 @@ static json_t *one_object(struct api_call *call, const char *collection, json_t 
 static void on_task(void *ctx, json_t *task, const struct error *err) {
     struct api_call *call = ctx;
     if (err != NULL) {
-        reply_error(call, err);
+        api_reply_error(call, err);
         return;
     }
     json_t *body = one_object(call, "tasks", json_object_get(task, "metadata"));
     json_t *files = json_object_get(task, "files");
     json_set(body, "files", json_is_array(files) ? json_incref(files) : json_array());
-    reply_json(call, 200, body);
+    api_reply_json(call, 200, body);
 }
 
 static void answer_plan(struct api_call *call, const json_t *answers) {
     struct code_state *s = call->state;
     json_t *body = one_object(call, "plans", json_object_get(s->answer, "metadata"));
     json_set(body, "permitted", json_boolean(json_is_true(json_array_get(answers, 0))));
-    reply_json(call, 200, body);
+    api_reply_json(call, 200, body);
 }
 
 static void on_plan(void *ctx, json_t *plan, const struct error *err) {
     struct api_call *call = ctx;
     if (err != NULL) {
-        reply_error(call, err);
+        api_reply_error(call, err);
         return;
     }
     struct code_state *s = call->state;

@@ -94,14 +94,14 @@ static void on_environments(void *ctx, json_t *answer, const struct error *err) 
     struct api_call *call = ctx;
     struct deploy_state *d = call->state;
     if (err != NULL) {
-        reply_error(call, err);
+        api_reply_error(call, err);
         return;
     }
     if (json_object_get(json_object_get(answer, "environments"), d->environment) == NULL) {
         struct error unknown = ERROR_INIT;
         error_set_details(&unknown, "puppetlabs.orchestrator/unknown-environment",
                           json_pack("{s:s}", "environment", d->environment), "Unknown environment %s", d->environment);
-        reply_error(call, &unknown);
+        api_reply_error(call, &unknown);
         error_clear(&unknown);
         return;
     }
@@ -111,9 +111,9 @@ static void on_environments(void *ctx, json_t *answer, const struct error *err) 
 static void on_permissions(struct api_call *call, const json_t *answers) {
     struct deploy_state *d = call->state;
     if (!json_is_true(json_array_get(answers, 0)) || !json_is_true(json_array_get(answers, 1))) {
-        reply_not_permitted(call,
-                            "You do not have permission to run Puppet: puppet_agent:run:* and orchestrator:view:* are "
-                            "needed");
+        api_reply_not_permitted(
+            call, "You do not have permission to run Puppet: puppet_agent:run:* and orchestrator:view:* are "
+                  "needed");
     } else if (!scope_permitted(call, d->scope, answers, 2)) {
         return;
     } else if (d->environment[0] == '\0') {
@@ -138,27 +138,29 @@ void command_deploy(struct api_call *call) {
     const char *environment = json_str(call->body, "environment");
     const json_t *enforce = json_object_get(call->body, "enforce_environment");
     if (environment[0] != '\0' && !name_is_environment(environment)) {
-        reply_invalid(call, "environment", json_object_get(call->body, "environment"),
-                      "\"%s\" is no environment name: letters, digits and _", environment);
+        api_reply_invalid(call, "environment", json_object_get(call->body, "environment"),
+                          "\"%s\" is no environment name: letters, digits and _", environment);
         return;
     }
     if (environment[0] == '\0' && json_is_true(enforce)) {
-        reply_invalid(call, "enforce_environment", enforce, "enforce_environment must be false without an environment");
+        api_reply_invalid(call, "enforce_environment", enforce,
+                          "enforce_environment must be false without an environment");
         return;
     }
     if (environment[0] == '\0' && json_object_get(call->body, "scope") == NULL) {
-        reply_invalid(call, "scope", NULL, "scope is needed without an environment");
+        api_reply_invalid(call, "scope", NULL, "scope is needed without an environment");
         return;
     }
     if (json_bool(call->body, "noop", false) && json_bool(call->body, "no_noop", false)) {
-        reply_invalid(call, "no_noop", json_object_get(call->body, "no_noop"), "noop and no_noop exclude each other");
+        api_reply_invalid(call, "no_noop", json_object_get(call->body, "no_noop"),
+                          "noop and no_noop exclude each other");
         return;
     }
     uint32_t compiles = call->api->parts.config->global_concurrent_compiles;
     int64_t concurrency = json_int(call->body, "concurrency", 0);
     if (compiles != 0 && concurrency > compiles) {
-        reply_invalid(call, "concurrency", json_object_get(call->body, "concurrency"),
-                      "concurrency must be between 1 and %u", compiles);
+        api_reply_invalid(call, "concurrency", json_object_get(call->body, "concurrency"),
+                          "concurrency must be between 1 and %u", compiles);
         return;
     }
     struct deploy_state *d = mem_zalloc(sizeof(*d));
@@ -169,7 +171,7 @@ void command_deploy(struct api_call *call) {
     call->free_state = deploy_state_free;
     struct error err = ERROR_INIT;
     if (!scope_check(d->scope, true, &err)) {
-        reply_error(call, &err);
+        api_reply_error(call, &err);
         error_clear(&err);
         return;
     }

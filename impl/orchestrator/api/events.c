@@ -36,10 +36,10 @@ static void answer_page(struct api_call *call, int64_t job, int64_t start) {
                    call->base, (long long)job, (long long)p.next, (long long)p.next);
         buf_append_span(&out, buf_span(&items));
         buf_append_cstr(&out, "]}");
-        reply(call, 200, buf_span(&out));
+        api_reply(call, 200, buf_span(&out));
         buf_free(&out);
     } else {
-        reply_store_error(call, &err);
+        api_reply_store_error(call, &err);
         error_clear(&err);
     }
     buf_free(&items);
@@ -133,7 +133,7 @@ static void start_stream(struct api_call *call, int64_t job, int64_t start) {
     if (api->streams >= api->parts.config->event_streams_max) {
         struct error err = ERROR_INIT;
         error_set(&err, "orchestrator/limit", "There are %u event streams already; poll instead", api->streams);
-        reply_error(call, &err);
+        api_reply_error(call, &err);
         error_clear(&err);
         return;
     }

@@ -64,14 +64,14 @@ void call_free(struct api_call *call);
 void api_on_request(void *ctx, struct http_exchange *ex, const struct http_route *route);
 
 /* ---- answers; each uses the call up */
-void reply(struct api_call *call, int status, struct span json_text);
-void reply_json(struct api_call *call, int status, json_t *body); /* steals body */
-void reply_error(struct api_call *call, const struct error *err); /* status by kind */
+void api_reply(struct api_call *call, int status, struct span json_text);
+void api_reply_json(struct api_call *call, int status, json_t *body); /* steals body */
+void api_reply_error(struct api_call *call, const struct error *err); /* status by kind */
 int status_of_kind(const char *kind);
 /* 400 validation-error with details {schema, value, error}. `value` is borrowed, may be NULL. */
-void reply_invalid(struct api_call *call, const char *what, const json_t *value, const char *format, ...)
+void api_reply_invalid(struct api_call *call, const char *what, const json_t *value, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-void reply_store_error(struct api_call *call, const struct error *err); /* 503 */
+void api_reply_store_error(struct api_call *call, const struct error *err); /* 503 */
 
 /* ---- reading requests */
 bool check_body(const struct api_field *schema, const json_t *body, struct error *err);
@@ -92,7 +92,7 @@ void permit(struct api_call *call, json_t *permissions, void (*then)(struct api_
 void add_permission(json_t *list, const char *object_type, const char *action, const char *instance);
 /* Identifies the caller, checks the route's permission and body, then calls the route's handler. */
 void authenticate_call(struct api_call *call);
-void reply_not_permitted(struct api_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void api_reply_not_permitted(struct api_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- scopes (scope.c) */
 /* Is it a scope: an object with exactly one known key of the right type? application and whole_environment only for
@@ -134,10 +134,10 @@ void tasks_list(struct api_call *call);
 void tasks_get(struct api_call *call);
 void plans_list(struct api_call *call);
 void plans_get(struct api_call *call);
-void status_services(struct api_call *call);
-void status_service(struct api_call *call);
-void status_simple(struct api_call *call);
-void status_metrics(struct api_call *call);
+void api_status_services(struct api_call *call);
+void api_status_service(struct api_call *call);
+void api_status_simple(struct api_call *call);
+void api_status_metrics(struct api_call *call);
 
 extern const struct api_field command_task_fields[];
 extern const struct api_field command_deploy_fields[];

@@ -34,7 +34,7 @@ static bool reachable(struct api_call *call) {
     }
     struct error err = ERROR_INIT;
     error_set(&err, "puppetlabs.orchestrator/unknown-error", "No PCP broker can be reached");
-    reply_error(call, &err);
+    api_reply_error(call, &err);
     error_clear(&err);
     return false;
 }
@@ -56,7 +56,7 @@ void inventory_list(struct api_call *call) {
     buf_append_cstr(&out, "{\"items\":[");
     brokers_each(call->api->parts.brokers, write_each, &out);
     buf_append_cstr(&out, "]}");
-    reply(call, 200, buf_span(&out));
+    api_reply(call, 200, buf_span(&out));
     buf_free(&out);
 }
 
@@ -66,7 +66,7 @@ void inventory_get(struct api_call *call) {
     }
     struct buf out = BUF_INIT;
     write_by_name(call, &out, span_of(http_param(call->ex, "node")));
-    reply(call, 200, buf_span(&out));
+    api_reply(call, 200, buf_span(&out));
     buf_free(&out);
 }
 
@@ -85,6 +85,6 @@ void inventory_post(struct api_call *call) {
         write_by_name(call, &out, json_span(name));
     }
     buf_append_cstr(&out, "]}");
-    reply(call, 200, buf_span(&out));
+    api_reply(call, 200, buf_span(&out));
     buf_free(&out);
 }

@@ -36,7 +36,7 @@ static void unknown_job(struct api_call *call, int64_t id) {
     struct error err = ERROR_INIT;
     error_set_details(&err, "puppetlabs.orchestrator/unknown-job", json_pack("{s:s}", "job", name), "Unknown job id %s",
                       name);
-    reply_error(call, &err);
+    api_reply_error(call, &err);
     error_clear(&err);
 }
 
@@ -48,13 +48,13 @@ static bool read_filter(struct api_call *call, struct store_jobs_filter *filter)
     filter->type = http_query(call->ex, "type");
     if (filter->type != NULL && !job_type_parse(filter->type, &type)) {
         json_t *given = json_string(filter->type);
-        reply_invalid(call, "type", given, "type must be deploy, task or plan_task");
+        api_reply_invalid(call, "type", given, "type must be deploy, task or plan_task");
         json_decref(given);
         return false;
     }
     if (task != NULL && str_eq(filter->type, "deploy")) {
         json_t *given = json_string(task);
-        reply_invalid(call, "task", given, "task cannot be combined with type=deploy");
+        api_reply_invalid(call, "task", given, "task cannot be combined with type=deploy");
         json_decref(given);
         return false;
     }
@@ -91,9 +91,9 @@ void jobs_list(struct api_call *call) {
         buf_append_cstr(&w.out, "],");
         write_pagination(&w.out, &page, total, filter.type);
         buf_append_char(&w.out, '}');
-        reply(call, 200, buf_span(&w.out));
+        api_reply(call, 200, buf_span(&w.out));
     } else {
-        reply_store_error(call, &err);
+        api_reply_store_error(call, &err);
         error_clear(&err);
     }
     buf_free(&w.out);
@@ -108,12 +108,12 @@ void jobs_get(struct api_call *call) {
     struct error err = ERROR_INIT;
     bool found = false;
     if (!store_job(call->api->parts.store, id, write_one_job, &w, &found, &err)) {
-        reply_store_error(call, &err);
+        api_reply_store_error(call, &err);
         error_clear(&err);
     } else if (!found) {
         unknown_job(call, id);
     } else {
-        reply(call, 200, buf_span(&w.out));
+        api_reply(call, 200, buf_span(&w.out));
     }
     buf_free(&w.out);
 }
@@ -133,7 +133,7 @@ static bool find_job(struct api_call *call, int64_t *id, struct writer *w) {
         return false;
     }
     if (!store_job(call->api->parts.store, *id, read_type, w, &found, &err)) {
-        reply_store_error(call, &err);
+        api_reply_store_error(call, &err);
         error_clear(&err);
         return false;
     }
@@ -163,7 +163,7 @@ void jobs_nodes(struct api_call *call) {
     }
     if (state != NULL && !node_state_parse(state, &node_state) && !job_state_parse(state, &job_state)) {
         json_t *given = json_string(state);
-        reply_invalid(call, "state", given, "state must be the name of a node's state");
+        api_reply_invalid(call, "state", given, "state must be the name of a node's state");
         json_decref(given);
         return;
     }
@@ -174,9 +174,9 @@ void jobs_nodes(struct api_call *call) {
     int64_t total;
     if (store_nodes_page(call->api->parts.store, id, &page, state, w.now_ms, write_node, &w, &total, &err)) {
         buf_append_cstr(&w.out, "]}");
-        reply(call, 200, buf_span(&w.out));
+        api_reply(call, 200, buf_span(&w.out));
     } else {
-        reply_store_error(call, &err);
+        api_reply_store_error(call, &err);
         error_clear(&err);
     }
     buf_free(&w.out);
@@ -230,9 +230,9 @@ void jobs_report(struct api_call *call) {
     if (store_events_by_node(call->api->parts.store, id, collect_event, &r, &err) &&
         store_nodes_page(call->api->parts.store, id, &page, NULL, r.w.now_ms, write_report_node, &r, &total, &err)) {
         buf_append_cstr(&r.w.out, "]}");
-        reply(call, 200, buf_span(&r.w.out));
+        api_reply(call, 200, buf_span(&r.w.out));
     } else {
-        reply_store_error(call, &err);
+        api_reply_store_error(call, &err);
         error_clear(&err);
     }
     for (struct map_iter i = map_iter(&r.events); map_next(&i);) {

@@ -53,19 +53,19 @@ static struct http_exchange *take_exchange(struct api_call *call) {
     return ex;
 }
 
-void reply(struct api_call *call, int status, struct span json_text) {
+void api_reply(struct api_call *call, int status, struct span json_text) {
     http_respond(take_exchange(call), status, "application/json; charset=utf-8", json_text);
 }
 
-void reply_json(struct api_call *call, int status, json_t *body) {
+void api_reply_json(struct api_call *call, int status, json_t *body) {
     struct buf text = BUF_INIT;
     json_write(&text, body);
     json_decref(body);
-    reply(call, status, buf_span(&text));
+    api_reply(call, status, buf_span(&text));
     buf_free(&text);
 }
 
-void reply_error(struct api_call *call, const struct error *err) {
+void api_reply_error(struct api_call *call, const struct error *err) {
     int status = status_of_kind(err->kind);
     struct error shown = {err->kind, str_dup(err->msg), json_incref(err->details)};
     if (status == 503) { /* whatever is the matter inside, outside it has one name; the message tells */
@@ -75,15 +75,15 @@ void reply_error(struct api_call *call, const struct error *err) {
         log_error(call->api->parts.log, "%s %s: %s", http_request(call->ex)->method, http_request(call->ex)->path,
                   err->msg);
     }
-    reply_json(call, status, error_to_json(&shown));
+    api_reply_json(call, status, error_to_json(&shown));
     error_clear(&shown);
 }
 
-void reply_store_error(struct api_call *call, const struct error *err) {
-    reply_error(call, err);
+void api_reply_store_error(struct api_call *call, const struct error *err) {
+    api_reply_error(call, err);
 }
 
-void reply_invalid(struct api_call *call, const char *what, const json_t *value, const char *format, ...) {
+void api_reply_invalid(struct api_call *call, const char *what, const json_t *value, const char *format, ...) {
     struct buf msg = BUF_INIT;
     va_list args;
     va_start(args, format);
@@ -95,12 +95,12 @@ void reply_invalid(struct api_call *call, const char *what, const json_t *value,
     json_set(details, "error", json_str_new(buf_span(&msg)));
     struct error err = ERROR_INIT;
     error_set_details(&err, "puppetlabs.orchestrator/validation-error", details, "%s", msg.ptr);
-    reply_error(call, &err);
+    api_reply_error(call, &err);
     error_clear(&err);
     buf_free(&msg);
 }
 
-void reply_not_permitted(struct api_call *call, const char *format, ...) {
+void api_reply_not_permitted(struct api_call *call, const char *format, ...) {
     struct buf msg = BUF_INIT;
     va_list args;
     va_start(args, format);
@@ -108,7 +108,7 @@ void reply_not_permitted(struct api_call *call, const char *format, ...) {
     va_end(args);
     struct error err = ERROR_INIT;
     error_set(&err, "puppetlabs.orchestrator/not-permitted", "%s", msg.ptr);
-    reply_error(call, &err);
+    api_reply_error(call, &err);
     error_clear(&err);
     buf_free(&msg);
 }

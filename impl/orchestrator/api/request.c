@@ -119,7 +119,7 @@ bool path_id(struct api_call *call, const char *name, int64_t *id) {
     uint64_t number;
     if (!span_to_u64(span_of(text), &number) || number > INT64_MAX) {
         json_t *value = json_string(text);
-        reply_invalid(call, "id", value, "the id \"%s\" must be an integer", value != NULL ? text : "");
+        api_reply_invalid(call, "id", value, "the id \"%s\" must be an integer", value != NULL ? text : "");
         json_decref(value);
         return false;
     }
@@ -135,7 +135,7 @@ bool query_int(struct api_call *call, const char *name, int64_t min, int64_t *va
     int64_t number;
     if (!span_to_i64(span_of(text), &number) || number < min) {
         json_t *given = json_string(text);
-        reply_invalid(call, name, given, "%s must be an integer of at least %lld", name, (long long)min);
+        api_reply_invalid(call, name, given, "%s must be an integer of at least %lld", name, (long long)min);
         json_decref(given);
         return false;
     }
@@ -150,7 +150,7 @@ bool query_time(struct api_call *call, const char *name, int64_t *ms) {
     }
     if (!time_parse(span_of(text), ms)) {
         json_t *given = json_string(text);
-        reply_invalid(call, name, given, "%s must be an ISO 8601 time", name);
+        api_reply_invalid(call, name, given, "%s must be an ISO 8601 time", name);
         json_decref(given);
         return false;
     }
@@ -165,13 +165,13 @@ bool read_page(struct api_call *call, enum store_list list, struct store_page *p
     }
     if (order_by != NULL && !store_order_valid(list, order_by)) {
         json_t *given = json_string(order_by);
-        reply_invalid(call, "order_by", given, "order_by cannot be \"%s\" here", given != NULL ? order_by : "");
+        api_reply_invalid(call, "order_by", given, "order_by cannot be \"%s\" here", given != NULL ? order_by : "");
         json_decref(given);
         return false;
     }
     if (order != NULL && strcmp(order, "asc") != 0 && strcmp(order, "desc") != 0) {
         json_t *given = json_string(order);
-        reply_invalid(call, "order", given, "order must be asc or desc");
+        api_reply_invalid(call, "order", given, "order must be asc or desc");
         json_decref(given);
         return false;
     }

@@ -50,5 +50,5 @@ void root_get(struct api_call *call) {
     json_set(body, "status", link_object(call, "status", "/status"));
     json_set(body, "collections", collection_links);
     json_set(body, "commands", command_links);
-    reply_json(call, 200, body);
+    api_reply_json(call, 200, body);
 }

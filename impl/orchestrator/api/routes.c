@@ -7,7 +7,7 @@
 const struct http_route api_routes[] = {
     {"GET", "/orchestrator", api_on_request, ROUTE(.handle = root_get)},
     {"GET", "/orchestrator/v1", api_on_request, ROUTE(.handle = root_get)},
-    {"GET", "/orchestrator/v1/status", api_on_request, ROUTE(.handle = status_service)},
+    {"GET", "/orchestrator/v1/status", api_on_request, ROUTE(.handle = api_status_service)},
 
     {"POST", "/orchestrator/v1/command/deploy", api_on_request,
      ROUTE(.body = command_deploy_fields, .handle = command_deploy)},
@@ -32,10 +32,10 @@ const struct http_route api_routes[] = {
     {"GET", "/orchestrator/v1/plans", api_on_request, ROUTE(.handle = plans_list)},
     {"GET", "/orchestrator/v1/plans/:module/:item", api_on_request, ROUTE(.handle = plans_get)},
 
-    {"GET", "/status/v1/services", api_on_request, ROUTE(.open = true, .handle = status_services)},
-    {"GET", "/status/v1/services/:service", api_on_request, ROUTE(.open = true, .handle = status_service)},
-    {"GET", "/status/v1/simple", api_on_request, ROUTE(.open = true, .handle = status_simple)},
-    {"GET", "/status/v1/simple/:service", api_on_request, ROUTE(.open = true, .handle = status_simple)},
-    {"GET", "/metrics", api_on_request, ROUTE(.open = true, .handle = status_metrics)},
+    {"GET", "/status/v1/services", api_on_request, ROUTE(.open = true, .handle = api_status_services)},
+    {"GET", "/status/v1/services/:service", api_on_request, ROUTE(.open = true, .handle = api_status_service)},
+    {"GET", "/status/v1/simple", api_on_request, ROUTE(.open = true, .handle = api_status_simple)},
+    {"GET", "/status/v1/simple/:service", api_on_request, ROUTE(.open = true, .handle = api_status_simple)},
+    {"GET", "/metrics", api_on_request, ROUTE(.open = true, .handle = api_status_metrics)},
     {NULL, NULL, NULL, NULL},
 };

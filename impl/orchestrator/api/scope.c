@@ -72,7 +72,7 @@ bool scope_permitted(struct api_call *call, const json_t *scope, const json_t *a
         error_set(&err, "puppetlabs.orchestrator/not-permitted", "You do not have permission to view node group %s",
                   group);
     }
-    reply_error(call, &err);
+    api_reply_error(call, &err);
     error_clear(&err);
     return false;
 }
@@ -100,7 +100,7 @@ static void empty_target(struct api_call *call, const json_t *scope) {
     struct error err = ERROR_INIT;
     error_set_details(&err, "puppetlabs.orchestrator/empty-target", json_pack("{s:O}", "scope", scope),
                       "The scope selects no node");
-    reply_error(call, &err);
+    api_reply_error(call, &err);
     error_clear(&err);
 }
 
@@ -136,7 +136,7 @@ static json_t *unique(const json_t *names) {
 static void on_rows(void *ctx, json_t *rows, const struct error *err) {
     struct api_call *call = ctx;
     if (err != NULL) {
-        reply_error(call, err);
+        api_reply_error(call, err);
         return;
     }
     json_t *names = json_array();
@@ -151,7 +151,7 @@ static void on_rows(void *ctx, json_t *rows, const struct error *err) {
                               json_pack("{s:O}", "query", json_object_get(r->scope, "query")),
                               "The query's answer has a row without certname");
             json_decref(names);
-            reply_error(call, &missing);
+            api_reply_error(call, &missing);
             error_clear(&missing);
             return;
         }
@@ -167,7 +167,7 @@ static void on_group_rules(void *ctx, json_t *rules, const struct error *err) {
     struct api_call *call = ctx;
     struct resolve *r = call->state;
     if (err != NULL) {
-        reply_error(call, err);
+        api_reply_error(call, err);
         return;
     }
     json_t *query = json_object_get(json_object_get(rules, "translated"), "inventory_query_format");

@@ -72,7 +72,7 @@ static const char *read_level(struct api_call *call) {
     }
     if (strcmp(level, "critical") != 0 && strcmp(level, "info") != 0 && strcmp(level, "debug") != 0) {
         json_t *given = json_string(level);
-        reply_invalid(call, "level", given, "level must be critical, info or debug");
+        api_reply_invalid(call, "level", given, "level must be critical, info or debug");
         json_decref(given);
         return NULL;
     }
@@ -84,7 +84,7 @@ static bool running(const struct api *api, const char *service) {
     return strcmp(state_of(api, service, &alert), "running") == 0;
 }
 
-void status_services(struct api_call *call) {
+void api_status_services(struct api_call *call) {
     const char *level = read_level(call);
     if (level == NULL) {
         return;
@@ -94,14 +94,14 @@ void status_services(struct api_call *call) {
     json_set(body, orchestrator_service, service_object(api, orchestrator_service, level));
     json_set(body, broker_service, service_object(api, broker_service, level));
     bool good = running(api, orchestrator_service) && running(api, broker_service);
-    reply_json(call, good ? 200 : 503, body);
+    api_reply_json(call, good ? 200 : 503, body);
 }
 
 static bool known_service(const char *name) {
     return strcmp(name, orchestrator_service) == 0 || strcmp(name, broker_service) == 0;
 }
 
-void status_service(struct api_call *call) {
+void api_status_service(struct api_call *call) {
     const char *name = http_param(call->ex, "service");
     name = name != NULL ? name : orchestrator_service; /* GET /orchestrator/v1/status */
     if (!known_service(name)) {
@@ -109,7 +109,7 @@ void status_service(struct api_call *call) {
         struct buf msg = BUF_INIT;
         buf_printf(&msg, "No status information found for service %s", text != NULL ? name : "");
         json_decref(text);
-        reply_json(call, 404, json_pack("{s:s, s:s}", "kind", "service-not-found", "msg", msg.ptr));
+        api_reply_json(call, 404, json_pack("{s:s, s:s}", "kind", "service-not-found", "msg", msg.ptr));
         buf_free(&msg);
         return;
     }
@@ -119,7 +119,7 @@ void status_service(struct api_call *call) {
     }
     json_t *body = service_object(call->api, name, level);
     json_set(body, "service_name", json_string(name));
-    reply_json(call, running(call->api, name) ? 200 : 503, body);
+    api_reply_json(call, running(call->api, name) ? 200 : 503, body);
 }
 
 static void reply_text(struct api_call *call, int status, const char *text) {
@@ -129,7 +129,7 @@ static void reply_text(struct api_call *call, int status, const char *text) {
     http_respond(ex, status, "text/plain; charset=utf-8", span_of(text));
 }
 
-void status_simple(struct api_call *call) {
+void api_status_simple(struct api_call *call) {
     const char *name = http_param(call->ex, "service"), *alert;
     if (name != NULL && !known_service(name)) {
         char *text = str_printf("not found: %s", name);
@@ -152,7 +152,7 @@ static void metric(struct buf *out, const char *name, const char *type, const ch
                name, help, name, type, name, (unsigned long long)value);
 }
 
-void status_metrics(struct api_call *call) {
+void api_status_metrics(struct api_call *call) {
     const struct api *api = call->api;
     const struct engine_metrics *m = engine_metrics(api->parts.engine);
     const struct {

@@ -12,7 +12,7 @@ const struct api_field command_stop_fields[] = {
 static void on_stopped(void *ctx, const uint32_t *counts, const struct error *err) {
     struct api_call *call = ctx;
     if (err != NULL) {
-        reply_error(call, err);
+        api_reply_error(call, err);
         return;
     }
     const char *name = json_str(call->body, "job");
@@ -20,7 +20,7 @@ static void on_stopped(void *ctx, const uint32_t *counts, const struct error *er
     buf_printf(&out, "{\"job\":{\"id\":\"%s/jobs/%s\",\"name\":\"%s\",\"nodes\":", call->base, name, name);
     render_counts(&out, counts, true);
     buf_append_cstr(&out, "}}");
-    reply(call, 202, buf_span(&out));
+    api_reply(call, 202, buf_span(&out));
     buf_free(&out);
 }
 
@@ -28,7 +28,7 @@ void command_stop(struct api_call *call) {
     uint64_t id;
     const json_t *job = json_object_get(call->body, "job");
     if (!span_to_u64(json_span(job), &id) || id > INT64_MAX) {
-        reply_invalid(call, "job", job, "job must be a job's id, decimal");
+        api_reply_invalid(call, "job", job, "job must be a job's id, decimal");
         return;
     }
     engine_stop(call->api->parts.engine, (int64_t)id, json_bool(call->body, "force", false), on_stopped, call);

@@ -59,7 +59,7 @@ static json_t *task_options(const struct api_call *call, const struct task_state
 static void on_started(void *ctx, int64_t id, const struct error *err) {
     struct api_call *call = ctx;
     if (err != NULL) {
-        reply_error(call, err);
+        api_reply_error(call, err);
         return;
     }
     char *url = link_to(call, "/jobs/%lld", (long long)id);
@@ -67,7 +67,7 @@ static void on_started(void *ctx, int64_t id, const struct error *err) {
     snprintf(name, sizeof(name), "%lld", (long long)id);
     json_t *body = json_pack("{s:{s:s, s:s}}", "job", "id", url, "name", name);
     mem_free(url);
-    reply_json(call, 202, body);
+    api_reply_json(call, 202, body);
 }
 
 void start_job(struct api_call *call, struct job_request *r, json_t *certnames) {
@@ -88,7 +88,7 @@ void start_job(struct api_call *call, struct job_request *r, json_t *certnames) 
     r->timeout_s = (uint32_t)json_int(call->body, "timeout", 0);
     struct error err = ERROR_INIT;
     if (!engine_start(call->api->parts.engine, r, on_started, call, &err)) {
-        reply_error(call, &err);
+        api_reply_error(call, &err);
         error_clear(&err);
     }
     json_decref(no_data);
@@ -129,7 +129,7 @@ static bool read_params(struct api_call *call, struct task_state *t) {
     json_t *value;
     json_object_foreach(given, name, value) {
         if (json_is_object(specs) && json_object_get(specs, name) == NULL && name[0] != '_') {
-            reply_invalid(call, "params", value, "Task %s has no parameter %s", t->task, name);
+            api_reply_invalid(call, "params", value, "Task %s has no parameter %s", t->task, name);
             return false;
         }
     }
@@ -144,7 +144,7 @@ static bool read_params(struct api_call *call, struct task_state *t) {
         if (otherwise != NULL) {
             json_object_set(t->params, name, otherwise);
         } else if (!is_optional(value)) {
-            reply_invalid(call, "params", NULL, "Task %s needs the parameter %s", t->task, name);
+            api_reply_invalid(call, "params", NULL, "Task %s needs the parameter %s", t->task, name);
             return false;
         }
     }
@@ -155,14 +155,14 @@ static void on_task(void *ctx, json_t *task, const struct error *err) {
     struct api_call *call = ctx;
     struct task_state *t = call->state;
     if (err != NULL) {
-        reply_error(call, err);
+        api_reply_error(call, err);
         return;
     }
     json_t *metadata = json_object_get(task, "metadata"), *files = json_object_get(task, "files");
     t->metadata = json_is_object(metadata) ? json_incref(metadata) : json_object();
     t->files = json_is_array(files) ? json_incref(files) : json_array();
     if (t->noop && !json_is_true(json_object_get(t->metadata, "supports_noop"))) {
-        reply_invalid(call, "noop", json_object_get(call->body, "noop"), "Task %s does not support noop", t->task);
+        api_reply_invalid(call, "noop", json_object_get(call->body, "noop"), "Task %s does not support noop", t->task);
         return;
     }
     if (read_params(call, t)) {
@@ -173,9 +173,9 @@ static void on_task(void *ctx, json_t *task, const struct error *err) {
 static void on_permissions(struct api_call *call, const json_t *answers) {
     struct task_state *t = call->state;
     if (!json_is_true(json_array_get(answers, 0))) {
-        reply_not_permitted(call, "You do not have permission to run jobs: orchestrator:view:* is needed");
+        api_reply_not_permitted(call, "You do not have permission to run jobs: orchestrator:view:* is needed");
     } else if (!json_is_true(json_array_get(answers, 1))) {
-        reply_not_permitted(call, "You do not have permission to run task %s on these nodes", t->task);
+        api_reply_not_permitted(call, "You do not have permission to run task %s on these nodes", t->task);
     } else if (scope_permitted(call, json_object_get(call->body, "scope"), answers, 2)) {
         services_task(call->api->parts.services, t->environment, t->task, on_task, call);
     }
@@ -186,17 +186,17 @@ void command_task(struct api_call *call) {
     const json_t *scope = json_object_get(call->body, "scope");
     struct error err = ERROR_INIT;
     if (!name_is_task(task)) {
-        reply_invalid(call, "task", json_object_get(call->body, "task"),
-                      "\"%s\" is no task name: module or module::task", task);
+        api_reply_invalid(call, "task", json_object_get(call->body, "task"),
+                          "\"%s\" is no task name: module or module::task", task);
         return;
     }
     if (environment != NULL && !name_is_environment(environment)) {
-        reply_invalid(call, "environment", json_object_get(call->body, "environment"),
-                      "\"%s\" is no environment name: letters, digits and _", environment);
+        api_reply_invalid(call, "environment", json_object_get(call->body, "environment"),
+                          "\"%s\" is no environment name: letters, digits and _", environment);
         return;
     }
     if (!scope_check(scope, false, &err)) {
-        reply_error(call, &err);
+        api_reply_error(call, &err);
         error_clear(&err);
         return;
     }
