@@ -193,17 +193,18 @@ static bool add_path(struct world *w, struct hocon *h, struct source *source, co
 }
 
 struct broker_settings *broker_settings_load(struct world *w, const char *const *paths, size_t count,
-                                             const char *(*env)(void *ctx, const char *name), void *ctx,
-                                             struct error *err) {
+                                             const char *command_line, const char *(*env)(void *ctx, const char *name),
+                                             void *ctx, struct error *err) {
     struct broker_settings *s = mem_zalloc(sizeof *s);
     struct source source = {.world = w, .env = env, .env_ctx = ctx};
     const struct hocon_opts opts = {.env = from_env, .include = include, .ctx = &source};
     struct settings_reader r = {.s = s, .err = err};
     s->files = hocon_new(&opts);
-    bool ok = count != 0 || error_set(err, "broker/config", "no configuration was given");
+    bool ok = true;
     for (size_t i = 0; i < count && ok; i++) {
         ok = add_path(w, s->files, &source, paths[i], err);
     }
+    ok = ok && hocon_add(s->files, "command line", span_of(command_line), err);
     if (ok && hocon_resolve(s->files, err) && read_all(&r)) {
         return s;
     }

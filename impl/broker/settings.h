@@ -33,6 +33,7 @@ struct broker_settings {
  * variables. Error kinds: "config/syntax", "config/authorization", "broker/config" (all name file, line and key),
  * "world/…" for files. */
 struct broker_settings *broker_settings_load(struct world *w, const char *const *paths, size_t count,
+                                             const char *command_line, /* HOCON merged over the files; may be NULL */
                                              const char *(*env)(void *ctx, const char *name), void *ctx,
                                              struct error *err);
 void broker_settings_free(struct broker_settings *s);

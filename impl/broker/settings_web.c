@@ -198,17 +198,52 @@ static bool has_servers(const json_t *section) {
 static const char *choose_server(const json_t *section, const char *wanted) {
     const char *key, *chosen = NULL;
     json_t *value;
+    size_t servers = 0;
     json_object_foreach((json_t *)section, key, value) {
+        servers += json_is_object(value);
+    }
+    bool only = servers == 1;
+    json_object_foreach((json_t *)section, key, value) {
+        if (!json_is_object(value)) {
+            continue;
+        }
         if (wanted != NULL ? str_eq(key, wanted)
-                           : json_bool(value, "default-server", false) || json_object_size(section) == 1) {
+                           : json_bool(value, "default-server", false) || (chosen == NULL && only)) {
             chosen = key;
         }
     }
     return chosen;
 }
 
+/* Keys beside named servers (from the command line, say) count for the one that is used. */
+static bool read_beside(struct settings_reader *r, const json_t *section, struct web *w) {
+    json_t *plain = json_object(), *value;
+    const char *key;
+    json_object_foreach((json_t *)section, key, value) {
+        if (!json_is_object(value)) {
+            json_object_set(plain, key, value);
+        }
+    }
+    bool ok = settings_read(r, plain, "webserver", web_table, w);
+    json_decref(plain);
+    return ok;
+}
+
+static bool read_named(struct settings_reader *r, const json_t *root, const char *wanted, struct web *w) {
+    const json_t *section = json_object_get(root, "webserver");
+    const char *name = choose_server(section, wanted);
+    if (name == NULL && wanted != NULL) {
+        return settings_fail(r, root, "webserver", "webserver has no server '%s'", wanted);
+    }
+    if (name == NULL) {
+        return settings_fail(r, root, "webserver", "webserver: none of the servers is the default-server");
+    }
+    const json_t *object = json_object_get(section, name);
+    return settings_read(r, object, "webserver", web_table, w) && read_beside(r, section, w) && apply(r, object, w);
+}
+
 static bool read_server(struct settings_reader *r, const json_t *root, const char *wanted, struct web *w) {
-    const json_t *section = json_object_get(root, "webserver"), *object = section;
+    const json_t *section = json_object_get(root, "webserver");
     if (section == NULL) {
         return settings_fail(r, root, "webserver", "there is no section 'webserver'");
     }
@@ -216,16 +251,9 @@ static bool read_server(struct settings_reader *r, const json_t *root, const cha
         return settings_fail(r, root, "webserver", "webserver must be a map");
     }
     if (has_servers(section)) {
-        const char *name = choose_server(section, wanted);
-        if (name == NULL) {
-            return settings_fail(r, root, "webserver",
-                                 wanted != NULL ? "webserver has no server '%s'"
-                                                : "webserver: none of the servers is the default%s",
-                                 wanted != NULL ? wanted : "");
-        }
-        object = json_object_get(section, name);
+        return read_named(r, root, wanted, w);
     }
-    return settings_read(r, object, "webserver", web_table, w) && apply(r, object, w);
+    return settings_read(r, section, "webserver", web_table, w) && apply(r, section, w);
 }
 
 bool settings_read_web(struct settings_reader *r, const json_t *root) {
