@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include <assert.h>
+#include <openssl/rand.h>
 
 struct real_credential {
     uint32_t refs;
@@ -47,10 +48,20 @@ EVP_PKEY *real_credential_key(const struct real_credential *c) {
     return c->key;
 }
 
+/* Several processes mint with one CA and know nothing of each other's numbers. */
+static uint64_t random_serial(void) {
+    uint64_t serial = 0;
+    int ok = RAND_bytes((unsigned char *)&serial, sizeof(serial));
+    assert(ok == 1);
+    (void)ok;
+    return serial >> 1 | UINT64_C(1) << 32; /* positive, and beyond those that are counted up */
+}
+
 struct real_credential *certs_mint(struct certs_ca *ca, const char *certname, EVP_PKEY *key, int64_t now_ms,
                                    struct error *err) {
     const char *names[] = {certname, NULL};
-    struct certs_issue what = {.common_name = span_of(certname), .dns_names = names, .now_ms = now_ms};
+    struct certs_issue what = {
+        .common_name = span_of(certname), .dns_names = names, .serial = random_serial(), .now_ms = now_ms};
     X509 *cert = certs_issue(ca, &what, key, err);
     if (cert == NULL) {
         return NULL;

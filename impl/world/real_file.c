@@ -178,7 +178,7 @@ static bool change_mode(void *impl, const char *path, int mode, struct error *er
 
 static bool make_link(void *impl, const char *target, const char *path, struct error *err) {
     (void)impl;
-    return symlink(target, path) == 0 || fail(err, "make the symbolic link", path, errno);
+    return symlink(target, path) == 0 || fail(err, "make the link", path, errno);
 }
 
 static int compare_names(const void *a, const void *b) {
