@@ -78,7 +78,7 @@ static bool make_certificates(struct local *l, struct error *err) {
         }
     }
     for (size_t i = 0; i < l->opts.brokers; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof(name), "broker-%zu", i + 1);
         if (!issue_files(l, name, err)) {
             return false;
@@ -135,7 +135,7 @@ static bool start_stack(struct local *l, struct error *err) {
         return false;
     }
     for (size_t i = 0; i < l->opts.brokers; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof(name), "broker-%zu", i + 1);
         l->broker_urls[i] = str_printf("%s/pcp2/", stack_url(l->stack, name));
     }

@@ -86,7 +86,7 @@ static bool start_stack(struct simulated *s, struct error *err) {
     }
     size_t brokers = s->opts.brokers != 0 ? s->opts.brokers : 1;
     for (size_t i = 0; i < brokers; i++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof(name), "broker-%zu", i + 1);
         s->broker_urls[i] = str_printf("%s/%s/", stack_url(s->stack, name), s->opts.v1 ? "pcp" : "pcp2");
     }

@@ -15,7 +15,7 @@
 enum { STOP_DRAIN_MS = 2000 };
 
 struct broker_part {
-    char name[16];
+    char name[32];
     struct broker *broker; /* NULL while it is down */
     uint16_t port;
     char *url;

@@ -25,7 +25,7 @@ static bool read_body(struct api_call *call) {
         error_clear(&err);
         return false;
     }
-    if (!check_body(call->route->body, call->body, &err)) {
+    if (!api_check_body(call->route->body, call->body, &err)) {
         api_reply_error(call, &err);
         error_clear(&err);
         return false;
@@ -74,7 +74,7 @@ static void on_subject(struct api_call *call, json_t *subject) {
     json_t *permissions = json_array();
     add_permission(permissions, object_type, rest.ptr, "*");
     mem_free(object_type);
-    permit(call, permissions, on_route_permission);
+    api_permit(call, permissions, on_route_permission);
 }
 
 /* ---- the caller */
@@ -193,7 +193,8 @@ static json_t *all_true(size_t count) {
     return answers;
 }
 
-void permit(struct api_call *call, json_t *permissions, void (*then)(struct api_call *call, const json_t *answers)) {
+void api_permit(struct api_call *call, json_t *permissions,
+                void (*then)(struct api_call *call, const json_t *answers)) {
     size_t count = json_array_size(permissions);
     const char *id = json_str(call->subject, "id");
     if (count == 0 || id == NULL || json_bool(call->subject, "is_superuser", false)) {

@@ -114,7 +114,7 @@ static void ask_permissions(struct api_call *call, json_t *list, const char *obj
         const char *name = json_str(item, "name");
         add_permission(permissions, object_type, "run", name != NULL ? name : "*");
     }
-    permit(call, permissions, then);
+    api_permit(call, permissions, then);
 }
 
 static void on_tasks(void *ctx, json_t *tasks, const struct error *err) {
@@ -190,7 +190,7 @@ static void on_plan(void *ctx, json_t *plan, const struct error *err) {
     s->answer = json_incref(plan);
     json_t *permissions = json_array();
     add_permission(permissions, "plans", "run", s->name);
-    permit(call, permissions, answer_plan);
+    api_permit(call, permissions, answer_plan);
 }
 
 void tasks_get(struct api_call *call) {

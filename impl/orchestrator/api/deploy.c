@@ -179,5 +179,5 @@ void command_deploy(struct api_call *call) {
     add_permission(permissions, "orchestrator", "view", "*");
     add_permission(permissions, "puppet_agent", "run", "*");
     scope_permissions(d->scope, permissions);
-    permit(call, permissions, on_permissions);
+    api_permit(call, permissions, on_permissions);
 }

@@ -74,21 +74,21 @@ void api_reply_invalid(struct api_call *call, const char *what, const json_t *va
 void api_reply_store_error(struct api_call *call, const struct error *err); /* 503 */
 
 /* ---- reading requests */
-bool check_body(const struct api_field *schema, const json_t *body, struct error *err);
+bool api_check_body(const struct api_field *schema, const json_t *body, struct error *err);
 /* Decimal id of the path; false: answered with validation-error. */
-bool path_id(struct api_call *call, const char *name, int64_t *id);
+bool api_path_id(struct api_call *call, const char *name, int64_t *id);
 /* limit, offset, order_by, order. False: answered. */
-bool read_page(struct api_call *call, enum store_list list, struct store_page *page, bool *ordered);
+bool api_read_page(struct api_call *call, enum store_list list, struct store_page *page, bool *ordered);
 /* Integer query parameter; absent leaves *value. False: answered. */
-bool query_int(struct api_call *call, const char *name, int64_t min, int64_t *value);
-bool query_time(struct api_call *call, const char *name, int64_t *ms);
+bool api_query_int(struct api_call *call, const char *name, int64_t min, int64_t *value);
+bool api_query_time(struct api_call *call, const char *name, int64_t *ms);
 bool name_is_environment(const char *name); /* letters, digits, '_' */
 bool name_is_task(const char *name);        /* module or module::name */
 
 /* ---- permissions (auth.c) */
 /* permissions: [{"object_type","action","instance"}…], stolen. then: answers in the same order; or the call was
  * answered. */
-void permit(struct api_call *call, json_t *permissions, void (*then)(struct api_call *call, const json_t *answers));
+void api_permit(struct api_call *call, json_t *permissions, void (*then)(struct api_call *call, const json_t *answers));
 void add_permission(json_t *list, const char *object_type, const char *action, const char *instance);
 /* Identifies the caller, checks the route's permission and body, then calls the route's handler. */
 void authenticate_call(struct api_call *call);

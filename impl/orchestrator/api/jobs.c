@@ -59,8 +59,8 @@ static bool read_filter(struct api_call *call, struct store_jobs_filter *filter)
         return false;
     }
     filter->task_contains = span_of(task);
-    return query_time(call, "min_finish_timestamp", &filter->min_finish_ms) &&
-           query_time(call, "max_finish_timestamp", &filter->max_finish_ms);
+    return api_query_time(call, "min_finish_timestamp", &filter->min_finish_ms) &&
+           api_query_time(call, "max_finish_timestamp", &filter->max_finish_ms);
 }
 
 static void write_pagination(struct buf *out, const struct store_page *page, int64_t total, const char *type) {
@@ -77,7 +77,7 @@ void jobs_list(struct api_call *call) {
     struct store_page page;
     struct store_jobs_filter filter = {0};
     bool ordered;
-    if (!read_page(call, STORE_JOBS, &page, &ordered) || !read_filter(call, &filter)) {
+    if (!api_read_page(call, STORE_JOBS, &page, &ordered) || !read_filter(call, &filter)) {
         return;
     }
     if (!ordered && page.limit > 0) {
@@ -101,7 +101,7 @@ void jobs_list(struct api_call *call) {
 
 void jobs_get(struct api_call *call) {
     int64_t id;
-    if (!path_id(call, "id", &id)) {
+    if (!api_path_id(call, "id", &id)) {
         return;
     }
     struct writer w = {.base = call->base, .now_ms = now_ms(call), .first = true};
@@ -129,7 +129,7 @@ static void read_type(void *ctx, const struct store_job *job) {
 static bool find_job(struct api_call *call, int64_t *id, struct writer *w) {
     struct error err = ERROR_INIT;
     bool found = false;
-    if (!path_id(call, "id", id)) {
+    if (!api_path_id(call, "id", id)) {
         return false;
     }
     if (!store_job(call->api->parts.store, *id, read_type, w, &found, &err)) {
@@ -158,7 +158,7 @@ void jobs_nodes(struct api_call *call) {
     bool ordered;
     int64_t id;
     const char *state = http_query(call->ex, "state");
-    if (!find_job(call, &id, &w) || !read_page(call, STORE_NODES, &page, &ordered)) {
+    if (!find_job(call, &id, &w) || !api_read_page(call, STORE_NODES, &page, &ordered)) {
         return;
     }
     if (state != NULL && !node_state_parse(state, &node_state) && !job_state_parse(state, &job_state)) {
@@ -246,7 +246,7 @@ void jobs_report(struct api_call *call) {
 void jobs_events(struct api_call *call) {
     struct writer w = {.base = call->base};
     int64_t id, start = 0;
-    if (find_job(call, &id, &w) && query_int(call, "start", 0, &start)) {
+    if (find_job(call, &id, &w) && api_query_int(call, "start", 0, &start)) {
         events_answer(call, id, start);
     }
 }

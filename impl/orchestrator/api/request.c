@@ -91,7 +91,7 @@ static const struct api_field *find_field(const struct api_field *schema, const 
     return NULL;
 }
 
-bool check_body(const struct api_field *schema, const json_t *body, struct error *err) {
+bool api_check_body(const struct api_field *schema, const json_t *body, struct error *err) {
     if (!json_is_object(body)) {
         return wrong_value(err, "body", body, "must be a JSON object");
     }
@@ -114,7 +114,7 @@ bool check_body(const struct api_field *schema, const json_t *body, struct error
     return true;
 }
 
-bool path_id(struct api_call *call, const char *name, int64_t *id) {
+bool api_path_id(struct api_call *call, const char *name, int64_t *id) {
     const char *text = http_param(call->ex, name);
     uint64_t number;
     if (!span_to_u64(span_of(text), &number) || number > INT64_MAX) {
@@ -127,7 +127,7 @@ bool path_id(struct api_call *call, const char *name, int64_t *id) {
     return true;
 }
 
-bool query_int(struct api_call *call, const char *name, int64_t min, int64_t *value) {
+bool api_query_int(struct api_call *call, const char *name, int64_t min, int64_t *value) {
     const char *text = http_query(call->ex, name);
     if (text == NULL) {
         return true;
@@ -143,7 +143,7 @@ bool query_int(struct api_call *call, const char *name, int64_t min, int64_t *va
     return true;
 }
 
-bool query_time(struct api_call *call, const char *name, int64_t *ms) {
+bool api_query_time(struct api_call *call, const char *name, int64_t *ms) {
     const char *text = http_query(call->ex, name);
     if (text == NULL) {
         return true;
@@ -157,10 +157,10 @@ bool query_time(struct api_call *call, const char *name, int64_t *ms) {
     return true;
 }
 
-bool read_page(struct api_call *call, enum store_list list, struct store_page *page, bool *ordered) {
+bool api_read_page(struct api_call *call, enum store_list list, struct store_page *page, bool *ordered) {
     *page = (struct store_page){.limit = -1};
     const char *order_by = http_query(call->ex, "order_by"), *order = http_query(call->ex, "order");
-    if (!query_int(call, "limit", 1, &page->limit) || !query_int(call, "offset", 0, &page->offset)) {
+    if (!api_query_int(call, "limit", 1, &page->limit) || !api_query_int(call, "offset", 0, &page->offset)) {
         return false;
     }
     if (order_by != NULL && !store_order_valid(list, order_by)) {

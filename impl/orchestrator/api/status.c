@@ -64,7 +64,7 @@ static json_t *service_object(const struct api *api, const char *service, const 
 static const char *read_level(struct api_call *call) {
     const char *level = http_query(call->ex, "level");
     int64_t timeout;
-    if (!query_int(call, "timeout", 1, &timeout)) {
+    if (!api_query_int(call, "timeout", 1, &timeout)) {
         return NULL;
     }
     if (level == NULL) {

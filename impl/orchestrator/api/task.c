@@ -210,5 +210,5 @@ void command_task(struct api_call *call) {
     add_permission(permissions, "orchestrator", "view", "*");
     add_permission(permissions, "tasks", "run", task);
     scope_permissions(scope, permissions);
-    permit(call, permissions, on_permissions);
+    api_permit(call, permissions, on_permissions);
 }
