@@ -63,6 +63,7 @@ void sim_free(struct sim *sim) {
         sim_net_after_crash(sim->hosts[i]);
         sim_disk_after_crash(sim->hosts[i]);
     }
+    timer_heap_free(&sim->agenda); /* while the timers' owners are still there */
     for (size_t i = 0; i < sim->host_count; i++) {
         host_free(sim->hosts[i]);
     }
@@ -78,7 +79,6 @@ void sim_free(struct sim *sim) {
         mem_free(kept->text);
         mem_free(kept);
     }
-    timer_heap_free(&sim->agenda);
     mem_free(sim);
 }
 
