@@ -231,6 +231,7 @@ static bool start_real_agents(struct local *l, struct error *err) {
     l->agent_config = agent_config_default();
     l->agent_config.brokers = (const char *const *)l->broker_urls;
     l->agent_config.broker_count = l->opts.brokers;
+    l->agent_config.version = PCP_V2;
     l->agent_config.primaries = &l->primary;
     l->agent_config.primary_count = 1;
     l->agent_config.exec_wrapper = l->opts.exec_path;
