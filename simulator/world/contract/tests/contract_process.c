@@ -1,4 +1,4 @@
-/* Child processes. The scripts are the ones the simulated /bin/sh of test_contract_sim.c knows. */
+/* Child processes. The scripts are the ones the simulated /bin/sh of test_sim.c knows. */
 #include "contract.h"
 
 #include "base/mem.h"

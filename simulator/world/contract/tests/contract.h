@@ -1,4 +1,4 @@
-/* One suite for world.h, run against every world: test_contract_sim.c and test_contract_real.c make the world, these
+/* One suite for world.h, run against every world: test_sim.c and test_real.c make the world, these
  * cases say what must hold. */
 #ifndef DALANG_CONTRACT_H
 #define DALANG_CONTRACT_H
