@@ -88,7 +88,7 @@ static void test_streams_are_fixed(void **state) {
     assert_true(rng_next(&zero) == 0x6e789e6aa1b965f4u);
     struct rng r = {0};
     struct dist d = dist_lognormal(1000, 5000);
-    static const uint64_t expected[] = {2280, 887, 262};
+    static const uint64_t expected[] = {2280, 887, 261};
     for (size_t i = 0; i < 3; i++) {
         assert_int_equal(dist_draw(&d, &r), expected[i]);
     }
