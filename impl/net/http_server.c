@@ -242,6 +242,8 @@ static void on_drain(void *ctx, struct world_conn *conn) {
     (void)conn;
     if (c->ex != NULL && c->ex->answer == HTTP_STREAMING && c->ex->drained != NULL) {
         c->ex->drained(c->ex->drained_ctx);
+    } else if (c->phase == HTTP_READING && http1_reader_idle(&c->reader)) {
+        start_timer(c, c->server->opts.idle_timeout_ms); /* the response has left only now */
     }
 }
 

@@ -325,11 +325,13 @@ static void run_early(void *ctx) {
 }
 
 void ws_pause(struct ws_peer *p, bool paused) {
-    if (p->state == GONE || p->conn == NULL || p->paused == paused) {
+    if (p->state == GONE || p->paused == paused) {
         return;
     }
     p->paused = paused;
-    world_conn_pause(p->conn, paused);
+    if (p->conn != NULL) {
+        world_conn_pause(p->conn, paused);
+    }
     if (!paused && p->early != NULL) {
         world_defer(p->world, &p->early->task, run_early, p);
     }

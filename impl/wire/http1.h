@@ -89,7 +89,8 @@ void http1_reader_init(struct http1_reader *r, enum http1_role role, size_t head
 void http1_reader_free(struct http1_reader *r);
 /* Takes bytes off the front of *in. A body over the limit fails right after HTTP1_HEAD when its length is announced. */
 enum http1_event http1_next(struct http1_reader *r, struct span *in, struct span *body);
-/* The stream ended: HTTP1_END when that ends the body, HTTP1_NEED_MORE when no message was under way. */
+/* The stream ended after all of it was given to http1_next(): HTTP1_END when that ends the body, HTTP1_NEED_MORE when
+ * no message was under way. */
 enum http1_event http1_eof(struct http1_reader *r);
 /* Is it between messages, with not a byte of the next one seen? */
 bool http1_reader_idle(const struct http1_reader *r);

@@ -303,9 +303,6 @@ enum http1_event http1_eof(struct http1_reader *r) {
     if (r->state == UNTIL_CLOSE || r->state == DONE) {
         return message_done(r);
     }
-    if (r->state == BODY_START && r->body == HTTP1_NO_BODY) {
-        return message_done(r);
-    }
     if (http1_reader_idle(r)) {
         return HTTP1_NEED_MORE;
     }

@@ -6,7 +6,7 @@
 #include "world/world.h"
 
 struct pipe_world *pipe_world_new(void);
-/* Fails the test when a connection, timer, deferred task or listener is left. */
+/* Asserts that no connection, timer, deferred task or listener is left. */
 void pipe_world_free(struct pipe_world *pw);
 struct world *pipe_world(struct pipe_world *pw);
 /* Delivers what is under way, runs deferred tasks and timers that are due, until nothing is left to do. */
@@ -26,6 +26,7 @@ struct raw {
     struct world_conn *conn; /* NULL: closed */
     struct buf got;
     bool open;
+    bool sips; /* pauses after each piece */
     enum world_close_reason why;
 };
 void raw_connect(struct raw *r, struct pipe_world *pw, uint16_t port);

@@ -77,6 +77,8 @@ static void on_close(void *ctx, struct ws_peer *p, uint16_t code, struct span re
     assert_ptr_equal(ws_ctx(p), ctx);
     ws_send(p, true, &SPAN("nobody hears this"), 1);
     ws_close(p, 1000, "");
+    ws_pause(p, true);
+    ws_abort(p);
     s->peer = NULL;
     buf_printf(&s->log, "close %u [%.*s]\n", code, (int)reason.len, reason.ptr);
 }
@@ -314,18 +316,59 @@ static void frames_behind_the_request(void **state) {
 
 static void frames_behind_the_request_count_when_the_client_leaves_at_once(void **state) {
     (void)state;
-    struct fixture f;
-    start(&f);
-    struct buf bytes = BUF_INIT;
-    buf_append_cstr(&bytes, UPGRADE);
-    add_frame(&bytes, 0x81, true, SPAN("one"));
-    raw_connect(&f.raw, f.pw, PORT);
-    raw_send(&f.raw, buf_span(&bytes));
-    world_conn_close(f.raw.conn, 100);
-    pipe_run(f.pw);
-    saw(&f.server, "text [one]\nclose 1006 [the peer ended the connection]\n");
-    buf_free(&bytes);
-    stop(&f);
+    static const struct {
+        enum reaction reaction;
+        const char *want;
+    } cases[] = {
+        {NOTHING, "text [one]\nping [two]\nclose 1006 [the peer ended the connection]\n"},
+        {ECHO, "text [one]\nping [two]\nclose 1006 [the peer ended the connection]\n"},
+        {CLOSE, "text [one]\nclose 1006 [the peer ended the connection]\n"},
+        {ABORT, "text [one]\n"},
+        {PAUSE, "text [one]\nclose 1006 [the peer ended the connection]\n"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fixture f;
+        start(&f);
+        f.server.on_message = cases[i].reaction;
+        struct buf bytes = BUF_INIT;
+        buf_append_cstr(&bytes, UPGRADE);
+        add_frame(&bytes, 0x81, true, SPAN("one"));
+        add_frame(&bytes, 0x89, true, SPAN("two"));
+        raw_connect(&f.raw, f.pw, PORT);
+        raw_send(&f.raw, buf_span(&bytes));
+        world_conn_close(f.raw.conn, 100);
+        pipe_run(f.pw);
+        saw(&f.server, cases[i].want);
+        buf_free(&bytes);
+        stop(&f);
+    }
+}
+
+/* The same, but what waits to be handled is cut off by the end of the connection itself. */
+static void the_end_comes_before_early_frames_are_handled(void **state) {
+    (void)state;
+    static const enum reaction reactions[] = {NOTHING, ECHO, ABORT, CLOSE};
+    static const char *const want[] = {"text [one]\nclose 1006 [the connection was reset]\n",
+                                       "text [one]\nclose 1006 [the connection was reset]\n", "text [one]\n",
+                                       "text [one]\nclose 1006 [the connection was reset]\n"};
+    for (size_t i = 0; i < 4; i++) {
+        struct fixture f;
+        start(&f);
+        f.hold = true;
+        f.server.on_message = reactions[i];
+        struct buf bytes = BUF_INIT;
+        buf_append_cstr(&bytes, UPGRADE);
+        add_frame(&bytes, 0x81, true, SPAN("one"));
+        raw_connect(&f.raw, f.pw, PORT);
+        raw_send(&f.raw, buf_span(&bytes));
+        pipe_run(f.pw);
+        accept_peer(&f, f.held);
+        raw_free(&f.raw);
+        pipe_run(f.pw);
+        saw(&f.server, want[i]);
+        buf_free(&bytes);
+        stop(&f);
+    }
 }
 
 /* What the client makes of an answer. */
@@ -422,6 +465,22 @@ static void connecting_fails(void **state) {
     ws_close(f.client.peer, 1000, "");
     pipe_run(f.pw);
     saw(&f.client, "close 1006 [closed before it was open]\n");
+    stop(&f);
+}
+
+static void closed_while_upgrading(void **state) {
+    (void)state;
+    struct fixture f;
+    start(&f);
+    f.hold = true;
+    connect_client(&f);
+    assert_true(ws_is_upgrade(f.held));
+    ws_close(f.client.peer, 1000, "");
+    saw(&f.client, "");
+    accept_peer(&f, f.held); /* too late */
+    pipe_run(f.pw);
+    saw(&f.client, "close 1006 [closed before it was open]\n");
+    saw(&f.server, "close 1006 [the connection was reset]\n");
     stop(&f);
 }
 
@@ -783,7 +842,9 @@ int main(void) {
         cmocka_unit_test(upgrade_requests_refused),
         cmocka_unit_test(frames_behind_the_request),
         cmocka_unit_test(frames_behind_the_request_count_when_the_client_leaves_at_once),
+        cmocka_unit_test(the_end_comes_before_early_frames_are_handled),
         cmocka_unit_test(answers_to_the_upgrade),
+        cmocka_unit_test(closed_while_upgrading),
         cmocka_unit_test(connecting_fails),
         cmocka_unit_test(closing_handshake),
         cmocka_unit_test(both_close_at_once),

@@ -190,6 +190,9 @@ static void head_limits(void **state) {
         buf_append_char(&text, 'G');
     }
     check(HTTP1_REQUEST, false, false, buf_span(&text), "!431 Head too large\n");
+    memcpy(text.ptr, "GET / HTTP/1.1\r\nX: ", 19); /* a line ends exactly at the limit */
+    memcpy(text.ptr + HEAD_MAX - 2, "\r\n", 2);
+    check(HTTP1_REQUEST, false, false, buf_span(&text), "!431 Head too large\n");
     buf_free(&text);
     buf_free(&want);
     REQUEST("GET / HTTP/1.1\r\n" H "A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: 5\r\n\r\n",
@@ -314,6 +317,20 @@ static void chunk_limits(void **state) {
         buf_append_char(&text, 'x');
     }
     check(HTTP1_REQUEST, false, false, buf_span(&text), CHUNKED_HEAD "!400 Line in a chunked body too long\n");
+    buf_clear(&text);
+    buf_append_cstr(&text, CHUNKED "0\r\nX: ");
+    size_t head = strlen(CHUNKED "0\r\n");
+    while (text.len < head + HTTP1_TRAILER_MAX - 2) {
+        buf_append_char(&text, 'x');
+    }
+    buf_append_cstr(&text, "\r\n");
+    struct run exact = {0};
+    http1_reader_init(&exact.reader, HTTP1_REQUEST, HEAD_MAX, FIELDS_MAX, BODY_MAX);
+    feed(&exact, buf_span(&text));
+    assert_string_equal(exact.log.ptr, CHUNKED_HEAD "!400 Line in a chunked body too long\n");
+    http1_reader_free(&exact.reader);
+    buf_free(&exact.log);
+    buf_free(&exact.body);
     buf_clear(&text);
     buf_append_cstr(&text, CHUNKED "0\r\n");
     for (size_t i = 0; i < HTTP1_TRAILER_MAX / 100 + 1; i++) {
