@@ -126,6 +126,8 @@ static const struct ruling *judge(struct peer *from, const struct pcp_message *m
 static void process(struct peer *from, struct pcp_message *m) {
     struct broker *b = from->broker;
     bool had_sender = m->sender.len != 0;
+    m->expires_ms = 0; /* what only version 1 has is not passed on (pcp.md §12) */
+    m->destination_report = false;
     if (!had_sender) {
         m->sender = peer_uri(from);
     }
