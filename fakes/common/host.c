@@ -261,9 +261,7 @@ static void server_closed(void *ctx) {
     }
 }
 
-void fake_host_close(struct fake_host *h, uint64_t grace_ms, void (*done)(void *ctx), void *ctx) {
-    h->closed = done;
-    h->closed_ctx = ctx;
+static void drop_held(struct fake_host *h) {
     LIST_EACH_SAFE (k, next, &h->held) {
         struct held *d = LIST_ITEM(k, struct held, link);
         struct http_exchange *ex = d->ex;
@@ -271,5 +269,19 @@ void fake_host_close(struct fake_host *h, uint64_t grace_ms, void (*done)(void *
         held_free(d);
         http_abort(ex);
     }
+}
+
+void fake_host_close(struct fake_host *h, uint64_t grace_ms, void (*done)(void *ctx), void *ctx) {
+    h->closed = done;
+    h->closed_ctx = ctx;
+    drop_held(h);
     http_server_close(h->server, grace_ms, server_closed, h);
+}
+
+void fake_host_free(struct fake_host *h) {
+    if (h != NULL) {
+        drop_held(h);
+        http_server_free(h->server);
+        host_free(h);
+    }
 }

@@ -173,7 +173,12 @@ void door_close(struct broker *b, void (*closed)(void *ctx), void *ctx) {
     d->broker = NULL;
     d->closed = closed;
     d->closed_ctx = ctx;
-    http_server_close(d->server, closed != NULL ? CLOSE_GRACE_MS : 0, on_server_closed, d);
+    if (closed == NULL) { /* nobody waits: at once, as in a crash */
+        http_server_free(d->server);
+        doorway_free(d);
+    } else {
+        http_server_close(d->server, CLOSE_GRACE_MS, on_server_closed, d);
+    }
 }
 
 uint16_t door_port(const struct broker *b) {

@@ -392,3 +392,13 @@ void http_server_close(struct http_server *s, uint64_t grace_ms, void (*done)(vo
         world_timer_start(s->world, &s->grace, grace_ms, grace_over, s);
     }
 }
+
+void http_server_free(struct http_server *s) {
+    world_listener_close(s->listener);
+    s->listener = NULL;
+    s->closing = false; /* the last connection's end must not finish it a second time */
+    grace_over(s);
+    world_timer_stop(s->world, &s->grace);
+    world_undefer(s->world, &s->finish);
+    mem_free(s);
+}

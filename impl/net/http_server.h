@@ -95,5 +95,8 @@ size_t http_server_connections(const struct http_server *s);
 /* Stops listening, ends idle connections, gives running exchanges grace_ms, then calls done (may be NULL) and is freed.
  * WebSockets taken from it live on. */
 void http_server_close(struct http_server *s, uint64_t grace_ms, void (*done)(void *ctx), void *ctx);
+/* Ends everything at once, as a crash would, also while it is closing: connections are dropped (their exchanges'
+ * `abandoned` run), no done. Not from inside one of its own callbacks. */
+void http_server_free(struct http_server *s);
 
 #endif

@@ -432,9 +432,9 @@ void stack_free(struct stack *s) {
             broker_free(s->brokers[i].broker);
         }
     }
-    close_host(&s->puppetserver_host, NULL, NULL);
-    close_host(&s->puppetdb_host, NULL, NULL);
-    close_host(&s->console_host, NULL, NULL);
+    fake_host_free(s->puppetserver_host);
+    fake_host_free(s->puppetdb_host);
+    fake_host_free(s->console_host);
     free_parts(s);
 }
 

@@ -119,7 +119,7 @@ void api_free(struct api *api) {
         return;
     }
     if (api->server != NULL) {
-        http_server_close(api->server, 0, NULL, NULL);
+        http_server_free(api->server);
     }
     LIST_EACH_SAFE (link, next, &api->calls) {
         call_free(LIST_ITEM(link, struct api_call, link));
