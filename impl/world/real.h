@@ -21,7 +21,7 @@ struct world *real_world_new(struct error *err);
 void real_world_run(struct world *w);
 void real_world_stop(struct world *w);
 /* One turn. block: waits until something happens. False when there is nothing left that could ever happen
- * (no timer, connection, process …): such a turn does not wait. */
+ * (no timer, connection, process, signal to wait for …): such a turn does not wait. */
 bool real_world_turn(struct world *w, bool block);
 /* Ends whatever is still open without callbacks (connections are aborted, processes forgotten, requests cancelled);
  * waits for work that runs, whose `done` is called. Contexts of world_tls_new() are freed by their owner. */

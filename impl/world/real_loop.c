@@ -174,7 +174,6 @@ void real_signal(struct world *w, int signum, void (*cb)(void *ctx), void *ctx) 
     int rc = uv_signal_start(&s->handle, on_signal, signum);
     assert(rc == 0); /* only a number that is no signal's fails */
     (void)rc;
-    uv_unref((uv_handle_t *)&s->handle); /* a signal that may come is no reason to wait for it alone */
     list_push_back(&rw->signals, &s->link);
 }
 

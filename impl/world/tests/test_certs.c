@@ -47,10 +47,8 @@ static void directory(void **state) {
     assert_string_equal(paths.key, bench_path(b, "ca/certs/agent1.example.com.key"));
     assert_int_equal(mode_of(paths.key), 0600);
     /* usable by a TLS context, trusted by the CA it came from */
-    struct world_tls_files f = {.cert = paths.cert,
-                                .key = paths.key,
-                                .ca = bench_path(b, "ca/ca.pem"),
-                                .crl = bench_path(b, "ca/crl.pem")};
+    struct world_tls_files f = {
+        .cert = paths.cert, .key = paths.key, .ca = bench_path(b, "ca/ca.pem"), .crl = bench_path(b, "ca/crl.pem")};
     struct world_tls *tls = bench_tls(b, &f);
     const struct world_identity *id = world_tls_self(tls);
     assert_string_equal(id->common_name, "agent1.example.com");
@@ -111,9 +109,9 @@ static void bad_names(void **state) {
     struct certs_ca *ca = open_dir(b, "ca", CERTS_KEY_EC_P256);
     char long_name[300];
     memset(long_name, 'a', sizeof(long_name));
-    struct span names[] = {SPAN(""),     SPAN("../x"),     SPAN("a/b"),
-                           SPAN(".x"),   SPAN("-x"),       SPAN("a\0b"),
-                           SPAN("a b"),  SPAN("\xc3\xa4"), span_bytes(long_name, sizeof(long_name))};
+    struct span names[] = {SPAN(""),    SPAN("../x"),     SPAN("a/b"),
+                           SPAN(".x"),  SPAN("-x"),       SPAN("a\0b"),
+                           SPAN("a b"), SPAN("\xc3\xa4"), span_bytes(long_name, sizeof(long_name))};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct error err = ERROR_INIT;
         struct certs_paths p;
