@@ -25,7 +25,7 @@ struct orchestrator {
 /* The database can be used, and everything stands: what an earlier run left is taken up. */
 static void resume(struct orchestrator *o) {
     struct error err = ERROR_INIT;
-    if (!o->store_open || !o->started) {
+    if (!o->store_open || !o->started || engine_ready(o->parts.engine)) {
         return;
     }
     if (!engine_resume(o->parts.engine, &err) || !schedules_resume(o->parts.schedules, &err)) {
@@ -42,8 +42,9 @@ static void on_store_open(void *ctx) {
 
 static void on_store_health(void *ctx, const struct error *err) {
     struct orchestrator *o = ctx;
-    if (err == NULL && o->parts.engine != NULL && o->store_open && !engine_ready(o->parts.engine)) {
+    if (err == NULL && o->parts.engine != NULL) {
         resume(o);
+        engine_wake(o->parts.engine);
     }
 }
 

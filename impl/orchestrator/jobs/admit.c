@@ -80,3 +80,7 @@ void run_give_place(struct run *r) {
     admit_soon(r->job->engine); /* the place may be for another job */
     engine_check_drained(r->job->engine);
 }
+
+void engine_wake(struct engine *e) {
+    admit_soon(e);
+}

@@ -33,6 +33,8 @@ struct engine *engine_new(struct world *w, const struct engine_opts *opts);
 /* Takes up unfinished jobs by the restart policy. Call once the store is open. False: the store failed just now. */
 bool engine_resume(struct engine *e, struct error *err);
 bool engine_ready(const struct engine *e); /* resumed: requests may be taken */
+/* The database works again: what was held back goes on. */
+void engine_wake(struct engine *e);
 /* No new node starts; done when no node runs, or after drain_ms. */
 void engine_drain(struct engine *e, uint64_t drain_ms, void (*done)(void *ctx), void *ctx);
 void engine_free(struct engine *e); /* writes nothing */
