@@ -61,6 +61,11 @@ const struct sim_certificate *sim_issue(struct sim *sim, const struct sim_certif
     return cert;
 }
 
+const struct sim_certificate *sim_certificate_find(const struct sim *sim, const char *serial) {
+    uint64_t n = strtoull(serial, NULL, 16);
+    return n >= 1 && n <= sim->certificate_count ? sim->certificates[n - 1] : NULL;
+}
+
 const struct world_identity *sim_certificate_identity(const struct sim_certificate *cert) {
     return &cert->identity;
 }
@@ -97,8 +102,8 @@ char *sim_crl_text(struct sim *sim, const char *ca) {
 }
 
 void sim_revoke(struct sim *sim, const struct sim_certificate *cert) {
-    uint64_t serial = strtoull(cert->identity.serial, NULL, 16);
-    sim->certificates[serial - 1]->revoked = true;
+    uint64_t n = strtoull(cert->identity.serial, NULL, 16);
+    sim->certificates[n - 1]->revoked = true;
 }
 
 /* Writes and frees the text; returns the path, kept. */

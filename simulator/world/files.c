@@ -422,6 +422,12 @@ void sim_disk_after_crash(struct sim_host *h) {
     }
 }
 
+void sim_disk_census(const struct sim_host *h, struct sim_census *out) {
+    out->open_files = h->disk->files.count + h->disk->vfs_files.count;
+    out->watches = h->disk->watches.count;
+    out->disk_bytes = h->disk->used;
+}
+
 bool sim_disk_check_idle(const struct sim_host *h, struct buf *report) {
     const struct disk *d = h->disk;
     size_t open = d->files.count + d->vfs_files.count;

@@ -120,6 +120,7 @@ bool sim_time_check_idle(const struct sim_host *h, struct buf *report);
 bool sim_net_check_idle(const struct sim_host *h, struct buf *report);
 bool sim_process_check_idle(const struct sim_host *h, struct buf *report);
 bool sim_disk_check_idle(const struct sim_host *h, struct buf *report);
+void sim_disk_census(const struct sim_host *h, struct sim_census *out);
 void sim_leak(struct buf *report, const struct sim_host *h, size_t count, const char *what);
 
 #endif

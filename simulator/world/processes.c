@@ -271,6 +271,15 @@ static bool read_input(struct process *p, const struct world_spawn *opts, char *
     return ok;
 }
 
+static void trace_spawn(const struct process *p) {
+    struct buf text = BUF_INIT;
+    for (size_t i = 0; p->argv[i] != NULL; i++) {
+        buf_printf(&text, "%s%s", i > 0 ? " " : "", p->argv[i]);
+    }
+    sim_trace(p->host->sim, p->host, SIM_EVENT_SPAWN, (uint64_t)p->exec.pid, false, text.ptr, p->exec.input);
+    buf_free(&text);
+}
+
 static void start(struct process *p) {
     struct sim_exec *x = &p->exec;
     *x = (struct sim_exec){
@@ -286,7 +295,7 @@ static void start(struct process *p) {
     p->born_us = p->host->sim->now_us;
     char text[24];
     map_put(&p->host->sim->processes, key_of(text, x->pid), p);
-    sim_trace(p->host->sim, p->host, SIM_EVENT_SPAWN, (uint64_t)x->pid, false, p->argv[0], x->input);
+    trace_spawn(p);
     p->program.run(p->program.ctx, x);
     sim_kernel_start(p->host, &p->end, x->takes_us, process_due, p);
 }

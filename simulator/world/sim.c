@@ -374,6 +374,29 @@ void sim_leak(struct buf *report, const struct sim_host *h, size_t count, const 
     }
 }
 
+struct sim_census sim_census(const struct world *host) {
+    const struct sim_host *h = host_of(host);
+    struct sim_census c = {
+        .timers = h->timers.count,
+        .tasks = h->tasks.count,
+        .works = h->works.count,
+        .connections = h->connections.count,
+        .listeners = h->listeners.count,
+        .fetches = h->fetches.count,
+        .process_handles = h->process_handles.count,
+    };
+    sim_disk_census(h, &c);
+    return c;
+}
+
+size_t sim_host_count(const struct sim *sim) {
+    return sim->host_count;
+}
+
+struct world *sim_host_at(const struct sim *sim, size_t index) {
+    return &sim->hosts[index]->world;
+}
+
 bool sim_check_idle(struct sim *sim, struct buf *report) {
     bool idle = true;
     for (size_t i = 0; i < sim->host_count; i++) {

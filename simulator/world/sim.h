@@ -137,6 +137,7 @@ struct sim_certificate_opts {
 #define SIM_CA "Dalang simulated CA"
 const struct sim_certificate *sim_issue(struct sim *sim, const struct sim_certificate_opts *opts);
 const struct world_identity *sim_certificate_identity(const struct sim_certificate *cert);
+const struct sim_certificate *sim_certificate_find(const struct sim *sim, const char *serial); /* or NULL */
 /* The texts for files; mem_free() them. */
 char *sim_certificate_text(const struct sim_certificate *cert);
 char *sim_key_text(const struct sim_certificate *cert);
@@ -223,7 +224,7 @@ enum sim_event_kind {
     SIM_EVENT_DRAIN,
     SIM_EVENT_CLOSE,   /* on_close; text: reason */
     SIM_EVENT_CLOSING, /* the actor closed or aborted */
-    SIM_EVENT_SPAWN,   /* id: pid · text: argv[0] · bytes: standard input */
+    SIM_EVENT_SPAWN,   /* id: pid · text: the arguments with blanks in between · bytes: standard input */
     SIM_EVENT_OUTPUT,  /* id: pid · text: "1" or "2" */
     SIM_EVENT_EXIT,    /* id: pid · text: status or signal */
     SIM_EVENT_SIGNAL,
@@ -258,5 +259,13 @@ void sim_log_write(void *ctx, const struct log_record *record);
 /* What actors left behind: timers, tasks, work, connections, listeners, fetches, watches, open files, process handles.
  * True when nothing; else a line each in report (may be NULL). Run it after the cores were freed. */
 bool sim_check_idle(struct sim *sim, struct buf *report);
+/* What a host's actor holds now, for comparison with an earlier moment. */
+struct sim_census {
+    size_t timers, tasks, works, connections, listeners, fetches, open_files, watches, process_handles;
+    uint64_t disk_bytes;
+};
+struct sim_census sim_census(const struct world *host);
+size_t sim_host_count(const struct sim *sim);
+struct world *sim_host_at(const struct sim *sim, size_t index); /* in the order they were made */
 
 #endif
