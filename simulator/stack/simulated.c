@@ -175,7 +175,7 @@ static void end_program(void *ctx, struct sim_exec *x, int killed) {
         store(x->host, NULL, m->output_files[2], exitcode, WORLD_WRITE_ATOMIC);
     }
     if (killed == 0 && m->report != NULL) {
-        fake_puppetdb_submit(stack_puppetdb(s->stack), "store report", 8, sim_host_name(x->host), m->report, NULL);
+        fake_puppetdb_command(stack_puppetdb(s->stack), "store report", m->report, NULL);
     }
     made_up_free(m);
     mem_free(run->spool_dir);
@@ -244,7 +244,7 @@ static bool make_agents(struct simulated *s, struct error *err) {
         a->host = sim_host(s->opts.sim, a->name);
         map_put(&s->by_name, span_of(a->name), a);
         json_t *facts = node_facts(a->name, i + 1, s->opts.facts, world_wall_ms(a->host));
-        bool known = fake_puppetdb_submit(stack_puppetdb(s->stack), "replace facts", 5, a->name, facts, err);
+        bool known = fake_puppetdb_command(stack_puppetdb(s->stack), "replace facts", facts, err);
         json_decref(facts);
         if (!known) {
             return false;
@@ -300,13 +300,25 @@ uint64_t simulated_programs_started(const struct simulated *s) {
 
 /* ---- crash and return */
 
+struct kill {
+    struct stack *stack;
+    const char *component;
+};
+
+/* Within the crash: the disk no longer takes anything, connections are gone already. */
+static void destroy_component(void *ctx) {
+    struct kill *kill = ctx;
+    stack_kill(kill->stack, kill->component);
+}
+
 bool simulated_crash(struct simulated *s, const char *component, enum sim_crash_kind kind) {
     struct world *host = sim_find_host(s->opts.sim, component);
     if (host == NULL) {
         return false;
     }
+    struct kill kill = {s->stack, component};
     if (map_get_cstr(&s->by_name, component) == NULL) {
-        stack_kill(s->stack, component);
+        sim_on_crash(host, destroy_component, &kill);
     }
     sim_crash(host, kind);
     return true;
