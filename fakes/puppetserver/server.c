@@ -1,6 +1,7 @@
 /* The service: configuration, routes, life. */
 #include "fakes/puppetserver/server.h"
 #include "base/mem.h"
+#include "fakes/puppetserver/control.h"
 #include <string.h>
 
 struct fake_puppetserver *ps_of(struct fake *f) {
@@ -115,6 +116,8 @@ static bool load(struct fake *f, const json_t *state, struct error *err) {
     set_default(config, "basemodulepath", json_array());
     set_default(config, "version", json_string("7.9.5"));
     set_default(config, "puppet_version", json_string("7.23.0"));
+    set_default(config, "certname", json_string("puppet"));
+    set_default(config, "code_content_command", json_string("/usr/local/bin/code-content"));
     set_default(config, "facts", json_object());
     json_decref(ps->config);
     ps->config = config;
@@ -126,15 +129,8 @@ static json_t *dump(struct fake *f) {
     return json_deep_copy(ps_of(f)->config);
 }
 
-const struct ps_route ps_routes[] = {
-    {"GET", "/puppet/v3/tasks", PS_CERTIFICATE, ps_tasks_list},
-    {"GET", "/puppet/v3/tasks/:module/:task", PS_CERTIFICATE, ps_task_detail},
-    {"GET", "/puppet/v3/file_content/*path", PS_CERTIFICATE, ps_file_content},
-    {NULL, NULL, 0, NULL},
-};
-
-static const struct fake_route *const tables[] = {NULL};
 static const char *const prefixes[] = {"/", NULL};
+static const struct fake_route *const tables[] = {ps_control_routes, NULL};
 static const struct fake_service puppetserver_service = {.name = "puppetserver",
                                                          .tables = tables,
                                                          .prefixes = prefixes,

@@ -126,5 +126,26 @@ void ps_ruby_inspect(struct buf *out, const json_t *value);
 void ps_tasks_list(struct ps_request *r);
 void ps_task_detail(struct ps_request *r);
 void ps_file_content(struct ps_request *r);
+void ps_file_metadata(struct ps_request *r);
+void ps_file_metadatas(struct ps_request *r);
+void ps_static_file_content(struct ps_request *r);
+void ps_plans_list(struct ps_request *r);
+void ps_plan_detail(struct ps_request *r);
+void ps_environments_list(struct ps_request *r);
+void ps_environment_modules(struct ps_request *r);
+void ps_environment_transports(struct ps_request *r);
+void ps_environment_cache(struct ps_request *r);
+void ps_catalog(struct ps_request *r);
+void ps_catalog_v4(struct ps_request *r);
+void ps_compile_v3(struct ps_request *r);
+void ps_node(struct ps_request *r);
+void ps_facts_put(struct ps_request *r);
+void ps_report_put(struct ps_request *r);
+void ps_status_services(struct ps_request *r);
+void ps_status_service(struct ps_request *r);
+void ps_status_simple(struct ps_request *r);
+void ps_ca_certificate(struct ps_request *r);
+void ps_ca_crl(struct ps_request *r);
+void ps_ca_request(struct ps_request *r);
 
 #endif
