@@ -108,6 +108,9 @@ static const char *kind_of(const struct real_fetch *f, CURLcode code) {
     if (strstr(f->curl_error, " alert ") != NULL) { /* TLS 1.3: the server's refusal comes with the first read */
         return "world/tls";
     }
+    if (strstr(f->curl_error, "chunked-encoding") != NULL) { /* curl calls that a failure to receive */
+        return "world/protocol";
+    }
     switch (code) {
     case CURLE_COULDNT_CONNECT: {
         long e = 0;
