@@ -100,6 +100,9 @@ bool config_load_access(struct cli *cli, struct error *err) {
 }
 
 bool config_load_orchestrator(struct cli *cli, struct error *err) {
+    if (cli->service_url != NULL) {
+        return true; /* loaded before */
+    }
     json_t *file = config_read(cli, "orchestrator.conf", err);
     if (file == NULL) {
         return false;

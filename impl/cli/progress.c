@@ -129,19 +129,6 @@ static void introduce(struct progress *p, const char *name) {
     mem_free(nodes_path);
 }
 
-static void on_created(void *ctx, struct client_job *job, const char *name) {
-    struct progress *p = ctx;
-    (void)job;
-    p->started_us = world_now_us(p->cli->host->world);
-    if (!p->cli->json) {
-        introduce(p, name);
-    }
-    fflush(p->cli->host->out);
-    if (p->live) {
-        on_tick(p);
-    }
-}
-
 /* ---- events */
 
 static const char *cause_of(const json_t *detail) {
@@ -400,8 +387,52 @@ static bool act_on_interrupts(struct progress *p) {
     return false;
 }
 
+/* Asks for the job. NULL: refused, and said so. Else its name; mem_free() it. */
+static char *create(struct cli *cli, const char *command, json_t *request) {
+    struct error err = ERROR_INIT;
+    json_t *answer = NULL;
+    char *path = str_printf("/command/%s", command), *name = NULL;
+    if (call(cli, cli->client, "POST", path, request, &answer, &err)) {
+        const json_t *object = json_object_get(answer, "job");
+        name = str_dup(json_str(object != NULL ? object : answer, "name"));
+        if (name == NULL) {
+            error_set(&err, "client/protocol", "%s accepted the job but did not name it", client_url(cli->client));
+        }
+    }
+    if (name == NULL) {
+        report_error(cli, &err);
+        error_clear(&err);
+    }
+    json_decref(answer);
+    mem_free(path);
+    return name;
+}
+
+static void follow(struct progress *p, const char *name) {
+    static const struct client_job_handler handler = {NULL, on_event, on_retry, on_done};
+    struct cli *cli = p->cli;
+    p->started_us = world_now_us(cli->host->world);
+    if (!cli->json) {
+        introduce(p, name);
+        fflush(cli->host->out);
+    }
+    p->job = p->kind == PROGRESS_PLAN ? client_plan_follow(cli->client, name, 0, &handler, p)
+                                      : client_job_follow(cli->client, name, 0, &handler, p);
+    if (p->live) {
+        on_tick(p);
+    }
+    while (!p->over) {
+        if (act_on_interrupts(p)) {
+            client_job_leave(p->job);
+            hide_live(p);
+            break;
+        }
+        cli->host->turn(cli->host->world);
+    }
+    world_timer_stop(cli->host->world, &p->tick);
+}
+
 int run_to_end(struct cli *cli, enum progress_kind kind, const char *command, json_t *request) {
-    static const struct client_job_handler handler = {on_created, on_event, on_retry, on_done};
     struct progress p = {.cli = cli, .kind = kind};
     p.live = cli->host->out_tty && !cli->json && !cli->args.no_live && kind != PROGRESS_PLAN;
     if (!cli->json) {
@@ -409,16 +440,12 @@ int run_to_end(struct cli *cli, enum progress_kind kind, const char *command, js
         fprintf(cli->host->out, "%s\n", first_lines[kind]);
         fflush(cli->host->out);
     }
-    p.job = client_job_start(cli->client, command, request, &handler, &p);
-    while (!p.over) {
-        if (act_on_interrupts(&p)) {
-            client_job_leave(p.job);
-            hide_live(&p);
-            break;
-        }
-        cli->host->turn(cli->host->world);
+    char *name = create(cli, command, request);
+    if (name == NULL) {
+        return EXIT_TROUBLE;
     }
-    world_timer_stop(cli->host->world, &p.tick);
+    follow(&p, name);
+    mem_free(name);
     for (size_t i = 0; i < p.failure_count; i++) {
         mem_free(p.failures[i].node);
         mem_free(p.failures[i].cause);

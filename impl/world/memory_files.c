@@ -18,6 +18,8 @@ struct blob {
 struct memory_store {
     struct map blobs; /* digest -> struct blob */
     size_t bytes;
+    char *shared_directory; /* or NULL */
+    struct map shared;      /* entries below it: path -> struct entry */
 };
 
 struct entry {
@@ -47,8 +49,16 @@ struct memory_store *memory_store_new(void) {
     return mem_zalloc(sizeof(struct memory_store));
 }
 
+void memory_store_share(struct memory_store *store, const char *directory) {
+    store->shared_directory = str_dup(directory);
+}
+
+static void entries_free(struct memory_store *store, struct map *entries);
+
 void memory_store_free(struct memory_store *store) {
     if (store != NULL) {
+        entries_free(store, &store->shared);
+        mem_free(store->shared_directory);
         map_free(&store->blobs);
         mem_free(store);
     }
@@ -107,8 +117,22 @@ static struct span parent_of(struct span path) {
     return path.len > 1 ? span_sub(path, 0, path.len - 1) : span_sub(path, 0, 1);
 }
 
+/* Where the entry of this path is kept: the tree's own, or what all share. */
+static struct map *home(const struct tree *t, struct span path) {
+    const char *shared = t->store->shared_directory;
+    size_t len = shared != NULL ? strlen(shared) : 0;
+    bool below = shared != NULL && path.len > len && path.ptr[len] == '/' && memcmp(path.ptr, shared, len) == 0;
+    return below ? &t->store->shared : (struct map *)(uintptr_t)&t->entries;
+}
+
+/* Where the children of this directory are kept. */
+static struct map *home_of_children(const struct tree *t, struct span path) {
+    return t->store->shared_directory != NULL && span_eq_cstr(path, t->store->shared_directory) ? &t->store->shared
+                                                                                                : home(t, path);
+}
+
 static struct entry *find(const struct tree *t, struct span path) {
-    return map_get(&t->entries, path);
+    return map_get(home(t, path), path);
 }
 
 static bool is_directory(const struct tree *t, struct span path) {
@@ -133,7 +157,7 @@ static struct entry *put(struct tree *t, struct span path, int mode, bool is_dir
     struct entry *e = find(t, path);
     if (e == NULL) {
         e = mem_zalloc(sizeof(*e));
-        map_put(&t->entries, path, e);
+        map_put(home(t, path), path, e);
         e->mode = (uint16_t)(mode & 0777);
     }
     e->is_dir = is_dir;
@@ -142,7 +166,7 @@ static struct entry *put(struct tree *t, struct span path, int mode, bool is_dir
 }
 
 static void drop(struct tree *t, struct span path) {
-    struct entry *e = map_remove(&t->entries, path);
+    struct entry *e = map_remove(home(t, path), path);
     if (e != NULL) {
         blob_drop(t->store, e->blob);
         mem_free(e);
@@ -151,7 +175,7 @@ static void drop(struct tree *t, struct span path) {
 
 /* Does anything lie below this directory? */
 static bool has_children(const struct tree *t, struct span path) {
-    for (struct map_iter i = map_iter(&t->entries); map_next(&i);) {
+    for (struct map_iter i = map_iter(home_of_children(t, path)); map_next(&i);) {
         if (i.key.len > path.len && i.key.ptr[path.len] == '/' && span_eq(span_sub(i.key, 0, path.len), path)) {
             return true;
         }
@@ -234,24 +258,24 @@ static bool do_rename(void *impl, const char *from, const char *to, struct error
     }
     drop(t, b);
     if (e->is_dir) { /* everything below moves along */
-        struct map moved = MAP_INIT;
-        for (struct map_iter i = map_iter(&t->entries); map_next(&i);) {
+        struct map moved = MAP_INIT, *from_home = home_of_children(t, a);
+        for (struct map_iter i = map_iter(from_home); map_next(&i);) {
             if (i.key.len > a.len && i.key.ptr[a.len] == '/' && span_eq(span_sub(i.key, 0, a.len), a)) {
                 struct buf path = BUF_INIT;
                 buf_append_span(&path, b);
                 buf_append_span(&path, span_sub(i.key, a.len, i.key.len));
                 map_put(&moved, buf_span(&path), i.value);
                 buf_free(&path);
-                map_remove(&t->entries, i.key);
+                map_remove(from_home, i.key);
             }
         }
         for (struct map_iter i = map_iter(&moved); map_next(&i);) {
-            map_put(&t->entries, i.key, i.value);
+            map_put(home(t, i.key), i.key, i.value);
         }
         map_free(&moved);
     }
-    map_remove(&t->entries, a);
-    map_put(&t->entries, b, e);
+    map_remove(home(t, a), a);
+    map_put(home(t, b), b, e);
     return true;
 }
 
@@ -292,7 +316,7 @@ static bool do_list(void *impl, const char *path, char ***names, size_t *count, 
     size_t prefix = is_root(p) ? 1 : p.len + 1, cap = 0;
     *names = NULL;
     *count = 0;
-    for (struct map_iter i = map_iter(&t->entries); map_next(&i);) {
+    for (struct map_iter i = map_iter(home_of_children(t, p)); map_next(&i);) {
         struct span rest = i.key.len > prefix ? span_sub(i.key, prefix, i.key.len) : span_of("");
         bool below = rest.len > 0 && i.key.ptr[prefix - 1] == '/' &&
                      span_eq(span_sub(i.key, 0, prefix - 1), span_sub(p, 0, prefix - 1));
@@ -410,14 +434,18 @@ void memory_files_join(struct memory_store *store, struct world *w) {
     w->file_impl = t;
 }
 
-void memory_files_leave(struct world *w) {
-    struct tree *t = w->file_impl;
-    for (struct map_iter i = map_iter(&t->entries); map_next(&i);) {
+static void entries_free(struct memory_store *store, struct map *entries) {
+    for (struct map_iter i = map_iter(entries); map_next(&i);) {
         struct entry *e = i.value;
-        blob_drop(t->store, e->blob);
+        blob_drop(store, e->blob);
         mem_free(e);
     }
-    map_free(&t->entries);
+    map_free(entries);
+}
+
+void memory_files_leave(struct world *w) {
+    struct tree *t = w->file_impl;
+    entries_free(t->store, &t->entries);
     mem_free(t);
     w->file_impl = NULL;
 }

@@ -10,7 +10,10 @@ enum { MEMORY_FILES_MAX = 64 * 1024 * 1024 }; /* bytes of one file; more is "wor
 
 struct memory_store;
 struct memory_store *memory_store_new(void);
-void memory_store_free(struct memory_store *store);          /* after the last world has left */
+void memory_store_free(struct memory_store *store); /* after the last world has left */
+/* From now on what lies below `directory` (absolute, without trailing slash) is the same for every world of the store:
+ * a task cache that all agents share. Once, before the first join. */
+void memory_store_share(struct memory_store *store, const char *directory);
 size_t memory_store_bytes(const struct memory_store *store); /* of all contents, each counted once */
 
 /* Gives `w` (whose time facet is set) an empty tree with the root directory "/". */

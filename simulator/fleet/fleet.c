@@ -5,6 +5,7 @@
 #include "agent/modules.h"
 #include "base/mem.h"
 #include "simulator/fleet/fleet_name.h"
+#include "simulator/fleet/shared_fetch.h"
 #include "simulator/fleet/virtual_process.h"
 #include "world/memory_files.h"
 #include <stdio.h>
@@ -29,6 +30,7 @@ struct fleet {
     struct agent_hooks hooks;
     struct memory_store *store; /* contents of files, shared by hash */
     struct virtual_processes *processes;
+    struct shared_fetch *fetches;
     EVP_PKEY *key;
     struct member *members;
     uint32_t started; /* agents that have begun to connect */
@@ -74,6 +76,7 @@ static bool member_init(struct fleet *f, uint32_t index, struct error *err) {
         return false;
     }
     m->world = *f->opts.world;
+    shared_fetch_join(f->fetches, &m->world);
     memory_files_join(f->store, &m->world);
     virtual_processes_join(f->processes, &m->world, f->opts.behaviours, m->name);
     if (!world_file_mkdir(&m->world, spool_dir, 0750, false, err) ||
@@ -150,6 +153,8 @@ struct fleet *fleet_new(const struct fleet_opts *opts, struct error *err) {
     f->members = mem_array(opts->count, sizeof(*f->members));
     f->key = certs_key_new(CERTS_KEY_EC_P256);
     f->store = memory_store_new();
+    memory_store_share(f->store, cache_dir);
+    f->fetches = shared_fetch_new(opts->world, opts->fetch_tls);
     f->processes = virtual_processes_new(&(struct virtual_processes_opts){
         .clock = opts->world, .seed = opts->seed, .report = opts->report, .report_ctx = opts->report_ctx});
     f->hooks =
@@ -191,6 +196,7 @@ void fleet_free(struct fleet *f) {
     }
     mem_free(f->members);
     virtual_processes_free(f->processes);
+    shared_fetch_free(f->fetches);
     memory_store_free(f->store);
     if (f->modules != NULL) {
         agent_modules_free(f->modules);

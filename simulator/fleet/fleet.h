@@ -14,6 +14,7 @@ struct fleet_opts {
     struct world *world;            /* the real world */
     struct certs_ca *ca;            /* mints the agents' certificates */
     const char *ca_file, *crl_file; /* what the agents trust; crl_file may be NULL */
+    struct world_tls *fetch_tls;    /* with a certificate: downloads of all agents are made with it, each file once */
     const char *const *brokers;     /* "wss://host:port/pcp2/", in failover order; borrowed */
     size_t broker_count;
     const char *const *primaries; /* "https://host:port" of Puppet Servers; borrowed */

@@ -31,6 +31,7 @@ struct local {
     struct files files[FILES_MAX];
     size_t file_count;
     struct stack *stack;
+    struct world_tls *client_tls;
     struct fleet *fleet;
     char *broker_urls[STACK_BROKERS_MAX]; /* "wss://…/pcp2/" */
     const char *primary;
@@ -147,7 +148,7 @@ static bool start_stack(struct local *l, struct error *err) {
 
 static bool know_node(struct local *l, const char *name, uint32_t number, struct error *err) {
     json_t *payload = node_facts(name, number, l->opts.facts, world_wall_ms(l->opts.world));
-    bool ok = fake_puppetdb_submit(stack_puppetdb(l->stack), "replace facts", 5, name, payload, err);
+    bool ok = fake_puppetdb_command(stack_puppetdb(l->stack), "replace facts", payload, err);
     json_decref(payload);
     return ok;
 }
@@ -167,7 +168,7 @@ static bool know_virtual_nodes(struct local *l, struct error *err) {
 static void on_report(void *ctx, const char *node, const json_t *report) {
     struct local *l = ctx;
     struct error err = ERROR_INIT;
-    if (!fake_puppetdb_submit(stack_puppetdb(l->stack), "store report", 8, node, report, &err)) {
+    if (!fake_puppetdb_command(stack_puppetdb(l->stack), "store report", report, &err)) {
         log_warn(l->opts.log, "the report of %s was refused: %s", node, err.msg);
         error_clear(&err);
     }
@@ -177,8 +178,13 @@ static bool start_fleet(struct local *l, const struct behaviours *behaviours, st
     if (l->opts.agents == 0) {
         return true;
     }
+    struct world_tls_files client;
+    if (!tls_of(l, "client", &client, err) || (l->client_tls = world_tls_new(l->opts.world, &client, err)) == NULL) {
+        return false;
+    }
     struct fleet_opts opts = {
         .world = l->opts.world,
+        .fetch_tls = l->client_tls,
         .ca = l->ca,
         .ca_file = l->ca_path,
         .brokers = (const char *const *)l->broker_urls,
@@ -399,6 +405,7 @@ static void free_agents(struct local *l) {
 
 static void free_rest(struct local *l) {
     certs_ca_free(l->ca);
+    world_tls_free(l->client_tls);
     for (size_t i = 0; i < l->file_count; i++) {
         mem_free(l->files[i].component);
         mem_free(l->files[i].cert);
