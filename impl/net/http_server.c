@@ -60,9 +60,10 @@ static void abandon(struct http_conn *c) {
     if (ex == NULL) {
         return;
     }
-    if (ex->answer == HTTP_ANSWERED) {
+    if (ex->answer != HTTP_UNANSWERED) {
         report(ex);
-    } else if (ex->abandoned != NULL) {
+    }
+    if (ex->answer != HTTP_ANSWERED && ex->abandoned != NULL) {
         void (*abandoned)(void *) = ex->abandoned;
         ex->abandoned = NULL;
         abandoned(ex->abandoned_ctx);
