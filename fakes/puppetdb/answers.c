@@ -3,18 +3,18 @@
 #include <stdarg.h>
 #include <string.h>
 
-static const char text_type[] = "text/plain;charset=utf-8";
-static const char json_type[] = "application/json;charset=utf-8";
+static const char text_content[] = "text/plain;charset=utf-8";
+static const char json_content[] = "application/json;charset=utf-8";
 
 void puppetdb_text(struct http_exchange *ex, int status, struct span text) {
-    http_respond(ex, status, text_type, text);
+    http_respond(ex, status, text_content, text);
 }
 
 void puppetdb_json(struct http_exchange *ex, int status, struct span text) {
     if (status == 200) {
         http_set_header(ex, "Vary", "Accept-Encoding, User-Agent");
     }
-    http_respond(ex, status, json_type, text);
+    http_respond(ex, status, json_content, text);
 }
 
 void puppetdb_json_value(struct http_exchange *ex, int status, json_t *value) {
@@ -51,9 +51,10 @@ void puppetdb_query_error(struct http_exchange *ex, const struct error *err) {
 void puppetdb_redirect(struct http_exchange *ex) {
     const struct http_request *req = http_request(ex);
     const char *host = http_header(ex, "host");
-    char *location = strcmp(req->path, "/") == 0 || host == NULL
-                         ? str_dup("/pdb/dashboard/index.html")
-                         : str_printf("%s://%s%s/dashboard/index.html", req->identity != NULL ? "https" : "http", host, req->path);
+    char *location =
+        strcmp(req->path, "/") == 0 || host == NULL
+            ? str_dup("/pdb/dashboard/index.html")
+            : str_printf("%s://%s%s/dashboard/index.html", req->identity != NULL ? "https" : "http", host, req->path);
     http_set_header(ex, "Location", location);
     http_respond(ex, 302, NULL, SPAN(""));
     mem_free(location);
@@ -118,7 +119,8 @@ enum { TARGET_MAX = 8192 }; /* of Jetty's request line and headers */
 
 bool puppetdb_admit(struct fake_puppetdb *p, struct http_exchange *ex, const char *permission) {
     if (strlen(http_request(ex)->target) > TARGET_MAX) {
-        http_respond(ex, 414, "text/html;charset=iso-8859-1", SPAN("<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>"));
+        http_respond(ex, 414, "text/html;charset=iso-8859-1",
+                     SPAN("<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>"));
         return false;
     }
     if (p->maintenance) {
@@ -136,7 +138,8 @@ static bool accepts_json(const char *accept) {
         struct span type;
         if (span_split(&range, ';', &type)) {
             type = span_trim(type);
-            if (span_eq_nocase(type, "application/json") || span_eq_nocase(type, "application/*") || span_eq_cstr(type, "*/*")) {
+            if (span_eq_nocase(type, "application/json") || span_eq_nocase(type, "application/*") ||
+                span_eq_cstr(type, "*/*")) {
                 return true;
             }
         }

@@ -159,7 +159,6 @@ static void respond_report_events(struct fake_puppetdb *p, struct http_exchange 
 }
 
 static void respond_root(struct fake_puppetdb *p, struct http_exchange *ex, const struct endpoint *e) {
-    static const char *const without_nodes[] = {"fact_paths", "environments", "packages"};
     struct query_request r;
     struct error err = ERROR_INIT;
     if (!request_read(ex, e->params, &r, &err)) {
@@ -172,12 +171,7 @@ static void respond_root(struct fake_puppetdb *p, struct http_exchange *ex, cons
         request_free(&r);
         return;
     }
-    const char *entity = json_string_value(json_array_get(r.query, 1));
-    bool restrict_nodes = true;
-    for (size_t i = 0; i < 3; i++) {
-        restrict_nodes = restrict_nodes && !str_eq(entity, without_nodes[i]);
-    }
-    json_t *query = r.query == NULL ? json_null() : restrict_nodes ? ast_restrict_to_active(r.query) : json_incref(r.query);
+    json_t *query = r.query != NULL ? run_restrict_root(r.query) : json_null();
     run_and_respond(p, ex, query, &r);
     json_decref(query);
     request_free(&r);
@@ -186,17 +180,25 @@ static void respond_root(struct fake_puppetdb *p, struct http_exchange *ex, cons
 /* ---------------------------------------------------------------- the table */
 
 #define ROWS(ENTITY, ACTIVE) .entity = ENTITY, .only_active = ACTIVE, .params = PARAMS_TYPICAL, .respond = respond_rows
-#define SINGLE(ENTITY, PARENT) .entity = ENTITY, .parent = &PARENT, .params = PARAMS_TYPICAL | PARAMS_SINGLE, .respond = respond_single
+#define SINGLE(ENTITY, PARENT)                                                                                         \
+    .entity = ENTITY, .parent = &PARENT, .params = PARAMS_TYPICAL | PARAMS_SINGLE, .respond = respond_single
 #define UNDER(PARENT) .parent = &PARENT
 #define BY(...) .restrictions = {__VA_ARGS__}
 
-#define BY_NODE {"certname", "node"}
-#define BY_ENVIRONMENT {"environment", "environment"}
-#define BY_PRODUCER {"producer", "producer"}
-#define BY_FACT {"name", "fact"}
-#define BY_VALUE {"value", "value"}
-#define BY_TYPE {"type", "type"}
-#define BY_TITLE {"title", "title"}
+#define BY_NODE                                                                                                        \
+    { "certname", "node" }
+#define BY_ENVIRONMENT                                                                                                 \
+    { "environment", "environment" }
+#define BY_PRODUCER                                                                                                    \
+    { "producer", "producer" }
+#define BY_FACT                                                                                                        \
+    { "name", "fact" }
+#define BY_VALUE                                                                                                       \
+    { "value", "value" }
+#define BY_TYPE                                                                                                        \
+    { "type", "type" }
+#define BY_TITLE                                                                                                       \
+    { "title", "title" }
 
 #define ENDPOINT(NAME, ...) static const struct endpoint NAME = {__VA_ARGS__}
 
@@ -232,7 +234,8 @@ ENDPOINT(edges, ROWS("edges", true));
 ENDPOINT(reports, ROWS("reports", false));
 ENDPOINT(report_events, UNDER(of_report), .respond = respond_report_events);
 ENDPOINT(report_logs, .entity = "logs", UNDER(of_report), .params = PARAMS_SINGLE, .respond = respond_report_data);
-ENDPOINT(report_metrics, .entity = "metrics", UNDER(of_report), .params = PARAMS_SINGLE, .respond = respond_report_data);
+ENDPOINT(report_metrics, .entity = "metrics", UNDER(of_report), .params = PARAMS_SINGLE,
+         .respond = respond_report_data);
 ENDPOINT(environments, ROWS("environments", false));
 ENDPOINT(environment, SINGLE("environments", of_environment));
 ENDPOINT(environment_facts, ROWS("facts", true), UNDER(of_environment), BY(BY_ENVIRONMENT));
@@ -240,7 +243,8 @@ ENDPOINT(environment_fact, ROWS("facts", true), UNDER(of_environment), BY(BY_ENV
 ENDPOINT(environment_fact_value, ROWS("facts", true), UNDER(of_environment), BY(BY_ENVIRONMENT, BY_FACT, BY_VALUE));
 ENDPOINT(environment_resources, ROWS("resources", true), UNDER(of_environment), BY(BY_ENVIRONMENT));
 ENDPOINT(environment_resources_type, ROWS("resources", true), UNDER(of_environment), BY(BY_ENVIRONMENT, BY_TYPE));
-ENDPOINT(environment_resources_title, ROWS("resources", true), UNDER(of_environment), BY(BY_ENVIRONMENT, BY_TYPE, BY_TITLE));
+ENDPOINT(environment_resources_title, ROWS("resources", true), UNDER(of_environment),
+         BY(BY_ENVIRONMENT, BY_TYPE, BY_TITLE));
 ENDPOINT(environment_reports, ROWS("reports", false), UNDER(of_environment), BY(BY_ENVIRONMENT));
 ENDPOINT(environment_events, ROWS("events", false), UNDER(of_environment), BY(BY_ENVIRONMENT));
 ENDPOINT(producers, ROWS("producers", false));
@@ -259,8 +263,8 @@ ENDPOINT(catalog_input_contents, ROWS("catalog_input_contents", true));
 static bool parent_is_known(struct fake_puppetdb *p, struct http_exchange *ex, const struct parent *parent) {
     struct buf out = BUF_INIT;
     struct error err = ERROR_INIT;
-    json_t *query = json_pack("[s, s, [s, [s], [s, s, s]]]", "from", parent->entity, "extract", parent->field, "=", parent->field,
-                              http_param(ex, parent->param));
+    json_t *query = json_pack("[s, s, [s, [s], [s, s, s]]]", "from", parent->entity, "extract", parent->field, "=",
+                              parent->field, http_param(ex, parent->param));
     bool known = run_single(p, query, &out, &err) && out.len > 0;
     json_decref(query);
     buf_free(&out);
@@ -286,7 +290,8 @@ static void handle(struct fake *f, struct http_exchange *ex, const struct fake_r
 }
 
 #define V4 "/pdb/query/v4"
-#define ROUTE(PATTERN, NAME) {NULL, V4 PATTERN, handle, &NAME}
+#define ROUTE(PATTERN, NAME)                                                                                           \
+    { NULL, V4 PATTERN, handle, &NAME }
 
 const struct fake_route puppetdb_query_routes[] = {
     ROUTE("", root),

@@ -12,7 +12,7 @@ struct fake_puppetdb {
     struct fake base; /* first */
     struct store *store;
     struct fake_puppetdb_opts opts;
-    bool keep_stored; /* the database came with data: the first load leaves it */
+    bool keep_stored;  /* the database came with data: the first load leaves it */
     json_t *allowlist; /* array of names, or NULL: everybody */
     bool maintenance, database_down;
     struct list waiting; /* of commands that never complete: struct waiter */
@@ -31,7 +31,8 @@ void puppetdb_text(struct http_exchange *ex, int status, struct span text);
 void puppetdb_json(struct http_exchange *ex, int status, struct span text);
 void puppetdb_json_value(struct http_exchange *ex, int status, json_t *value); /* steals value */
 /* {"error": …} */
-void puppetdb_json_error(struct http_exchange *ex, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void puppetdb_json_error(struct http_exchange *ex, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void puppetdb_not_found_object(struct http_exchange *ex, const char *what, const char *name);
 /* An error of the query machinery with the status PuppetDB gives it. */
 void puppetdb_query_error(struct http_exchange *ex, const struct error *err);
@@ -45,6 +46,9 @@ bool puppetdb_check_content(struct http_exchange *ex); /* 406, 415 */
 /* state.c */
 bool puppetdb_load(struct fake *f, const json_t *state, struct error *err);
 json_t *puppetdb_dump(struct fake *f);
+/* One entry of "nodes" or "reports". */
+bool puppetdb_load_node(struct store *s, const json_t *node, int64_t now_ms, struct error *err);
+bool puppetdb_load_report(struct store *s, const json_t *given, int64_t now_ms, struct error *err);
 
 /* commands.c */
 void puppetdb_waiters_detach(struct fake_puppetdb *p);

@@ -1,6 +1,5 @@
 /* The service: its tables, life and the calls for those in the same process. */
 #include "internal.h"
-#include "pql/ast.h"
 #include "pql/query_text.h"
 #include "run.h"
 
@@ -12,8 +11,8 @@ static void not_found(struct fake *f, struct http_exchange *ex, const char *allo
 }
 
 static const char *const prefixes[] = {"/pdb", NULL};
-static const struct fake_route *const tables[] = {puppetdb_query_routes, puppetdb_command_routes, puppetdb_service_routes,
-                                                  NULL};
+static const struct fake_route *const tables[] = {puppetdb_query_routes, puppetdb_command_routes,
+                                                  puppetdb_service_routes, NULL};
 static const struct fake_service service = {.name = "puppetdb",
                                             .tables = tables,
                                             .prefixes = prefixes,
@@ -32,6 +31,8 @@ struct fake_puppetdb *fake_puppetdb_new(struct world *w, const struct fake_puppe
         return NULL;
     }
     p->keep_stored = false;
+    p->opts.state = NULL; /* borrowed until here */
+    p->opts.path = NULL;
     if (opts->generate > 0) {
         fake_puppetdb_generate(p, opts->generate, opts->seed, "example.com");
     }
@@ -58,11 +59,12 @@ json_t *fake_puppetdb_query(struct fake_puppetdb *p, struct span text, struct er
     if (query == NULL) {
         return NULL;
     }
-    json_t *active = ast_restrict_to_active(query);
+    json_t *active = run_restrict_root(query);
     struct query_request r = {.limit = PLAN_NO_LIMIT, .offset = PLAN_NO_LIMIT};
     struct buf out = BUF_INIT;
     int64_t total;
-    json_t *rows = run_query(p, active, &r, &out, &total, err) ? json_loadb(out.ptr, out.len, JSON_ALLOW_NUL, NULL) : NULL;
+    json_t *rows =
+        run_query(p, active, &r, &out, &total, err) ? json_loadb(out.ptr, out.len, JSON_ALLOW_NUL, NULL) : NULL;
     json_decref(query);
     json_decref(active);
     buf_free(&out);

@@ -1,5 +1,5 @@
-/* The fake PuppetDB (puppetdb.md §19): queries in PQL and AST over every public entity, the commands that fill it, status
- * and metadata, as PuppetDB 7 answers them. Data live in SQLite.
+/* The fake PuppetDB (puppetdb.md §19): queries in PQL and AST over every public entity, the commands that fill it,
+ * status and metadata, as PuppetDB 7 answers them. Data live in SQLite.
  *
  * State (PUT /_fake/state under "puppetdb", or --state FILE):
  *   {"nodes": [{"certname": "web1.lab.example", "environment": "production",
@@ -11,8 +11,8 @@
  *    "reports": [{"certname": "web1.lab.example", "status": "changed", "job_id": "12"}],
  *    "allowlist": ["orch.lab.example"], "maintenance": false}
  * A node may also have "expired", "facts_timestamp", "producer", "producer_timestamp", "facts_hash" and "catalog" (a
- * "replace catalog" payload, instead of "resources"). A report is a "store report" payload; "receive_time" and "hash" may
- * be given. What is missing is filled in: times by the clock, hashes as PuppetDB computes them, the producer
+ * "replace catalog" payload, instead of "resources"). A report is a "store report" payload; "receive_time" and "hash"
+ * may be given. What is missing is filled in: times by the clock, hashes as PuppetDB computes them, the producer
  * pp.lab.example. An allowlist of null (or none) lets every certificate in. See fakes/puppetdb/example.json.
  *
  * More controls on the port: POST /_fake/maintenance {"on": true}, POST /_fake/database {"up": false}. */
@@ -24,13 +24,13 @@
 struct fake_puppetdb;
 
 struct fake_puppetdb_opts {
-    const json_t *state;  /* borrowed; NULL: empty */
-    const char *path;     /* of the database; NULL: in memory. An existing one is kept unless `state` is given */
-    size_t generate;      /* nodes to make up, see fake_puppetdb_generate() */
+    const json_t *state; /* borrowed; NULL: empty */
+    const char *path;    /* of the database; NULL: in memory. An existing one is kept unless `state` is given */
+    size_t generate;     /* nodes to make up, see fake_puppetdb_generate() */
     uint64_t seed;
     /* Whether the RBAC token of a request without a certificate gives this permission ("nodes:view_data:*",
-     * "nodes:edit_data:*"). On false err says why: kind "puppetlabs.rbac/…" is a 401, "denied" a 403. NULL: tokens are not
-     * looked at. */
+     * "nodes:edit_data:*"). On false err says why: kind "puppetlabs.rbac/…" is a 401, "denied" a 403. NULL: tokens are
+     * not looked at. */
     bool (*token_permits)(void *ctx, const char *token, const char *permission, struct error *err);
     void *token_ctx;
     const struct logger *log;

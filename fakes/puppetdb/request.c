@@ -126,7 +126,9 @@ static bool is_known(const char *name, unsigned params) {
 }
 
 static bool check_names(const json_t *given, unsigned params, struct error *err) {
-    const char *required = (params & PARAMS_ROOT) != 0 ? "query" : (params & PARAMS_COUNTS) != 0 ? "summarize_by" : NULL;
+    const char *required = (params & PARAMS_ROOT) != 0     ? "query"
+                           : (params & PARAMS_COUNTS) != 0 ? "summarize_by"
+                                                           : NULL;
     if (required != NULL && json_object_get(given, required) == NULL) {
         return bad(err, "Missing required query parameter '%s'", required);
     }
@@ -149,7 +151,8 @@ static bool flag(const json_t *given, const char *name) {
 }
 
 /* A count of at least `least`; absent or null leaves *out alone. */
-static bool count(const json_t *given, const char *name, int64_t least, const char *expected, int64_t *out, struct error *err) {
+static bool count(const json_t *given, const char *name, int64_t least, const char *expected, int64_t *out,
+                  struct error *err) {
     const json_t *value = json_object_get(given, name);
     if (value == NULL || json_is_null(value)) {
         return true;
@@ -160,7 +163,8 @@ static bool count(const json_t *given, const char *name, int64_t least, const ch
     if (!ok || number < least || (!json_is_integer(value) && number > INT32_MAX)) {
         struct buf text = BUF_INIT;
         quote_plain(&text, value);
-        bad(err, "Illegal value '%s' for :%s; expected a %s integer.", text.ptr != NULL ? text.ptr : "", name, expected);
+        bad(err, "Illegal value '%s' for :%s; expected a %s integer.", text.ptr != NULL ? text.ptr : "", name,
+            expected);
         buf_free(&text);
         return false;
     }
@@ -283,14 +287,16 @@ static bool read_distinct(const json_t *given, struct query_request *out, struct
         return true;
     }
     if (asked && (from == NULL || to == NULL)) {
-        return bad(err, "'distinct_resources' query parameter requires accompanying parameters 'distinct_start_time' and "
-                        "'distinct_end_time'");
+        return bad(err,
+                   "'distinct_resources' query parameter requires accompanying parameters 'distinct_start_time' and "
+                   "'distinct_end_time'");
     }
     if (!asked) {
         return bad(err, "'distinct_resources' query parameter must accompany parameters 'distinct_start_time' and "
                         "'distinct_end_time'");
     }
-    if (!plan_parse_time(json_span(from), &out->distinct_from_ms) || !plan_parse_time(json_span(to), &out->distinct_to_ms)) {
+    if (!plan_parse_time(json_span(from), &out->distinct_from_ms) ||
+        !plan_parse_time(json_span(to), &out->distinct_to_ms)) {
         struct buf start = BUF_INIT, end = BUF_INIT;
         quote_plain(&start, from);
         quote_plain(&end, to);

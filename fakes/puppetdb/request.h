@@ -15,8 +15,8 @@ enum {
 };
 
 struct query_request {
-    json_t *query; /* the AST; NULL: none */
-    json_t *order_by; /* [[field, direction], …] or NULL */
+    json_t *query;         /* the AST; NULL: none */
+    json_t *order_by;      /* [[field, direction], …] or NULL */
     int64_t limit, offset; /* PLAN_NO_LIMIT: not given */
     bool include_total, ast_only, pretty, explain, facts_expiration, package_inventory;
     bool distinct;

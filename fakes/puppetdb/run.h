@@ -5,10 +5,12 @@
 #include "request.h"
 
 /* Appends the answer; *total is -1 unless the request wants it. Kinds of errors as in pql/ast.h, "puppetdb/…". */
-bool run_query(struct fake_puppetdb *p, json_t *from_query, const struct query_request *r, struct buf *out, int64_t *total,
-               struct error *err);
+bool run_query(struct fake_puppetdb *p, json_t *from_query, const struct query_request *r, struct buf *out,
+               int64_t *total, struct error *err);
 /* The first row of a query that has at most one, or an empty buffer. */
 bool run_single(struct fake_puppetdb *p, json_t *from_query, struct buf *out, struct error *err);
+/* The query as the root endpoint sees it: of entities with certnames only active nodes. New reference. */
+json_t *run_restrict_root(json_t *query);
 /* Runs and answers; `query` is ["from", …]. */
 void run_and_respond(struct fake_puppetdb *p, struct http_exchange *ex, json_t *query, const struct query_request *r);
 

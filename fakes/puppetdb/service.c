@@ -40,10 +40,11 @@ static json_t *own_status(const struct fake_puppetdb *p, const char *level) {
     int up = !p->database_down;
     json_t *detail =
         p->maintenance
-            ? json_string("Status check for puppetdb-status threw an exception: java.lang.IllegalStateException: Service "
-                          "has not started")
-            : json_pack("{s:b, s:i, s:b, s:b, s:b, s:{s:{s:b}}}", "maintenance_mode?", 0, "queue_depth", 0, "read_db_up?", up,
-                        "write_db_up?", up, "write_dbs_up?", up, "write_db", "default", "up?", up);
+            ? json_string(
+                  "Status check for puppetdb-status threw an exception: java.lang.IllegalStateException: Service "
+                  "has not started")
+            : json_pack("{s:b, s:i, s:b, s:b, s:b, s:{s:{s:b}}}", "maintenance_mode?", 0, "queue_depth", 0,
+                        "read_db_up?", up, "write_db_up?", up, "write_dbs_up?", up, "write_db", "default", "up?", up);
     return json_pack("{s:s, s:i, s:s, s:s, s:o, s:[]}", "service_version", version, "service_status_version", 1,
                      "detail_level", level, "state", state_of(p), "status", detail, "active_alerts");
 }
@@ -61,8 +62,8 @@ static void status_all(struct fake *f, struct http_exchange *ex, const struct fa
     (void)route;
     struct fake_puppetdb *p = puppetdb_of(f);
     const char *level = level_of(ex);
-    json_t *other = json_pack("{s:s, s:i, s:s, s:s, s:{}, s:[]}", "service_version", "1.1.1", "service_status_version", 1,
-                              "detail_level", level, "state", "running", "status", "active_alerts");
+    json_t *other = json_pack("{s:s, s:i, s:s, s:s, s:{}, s:[]}", "service_version", "1.1.1", "service_status_version",
+                              1, "detail_level", level, "state", "running", "status", "active_alerts");
     puppetdb_json_value(ex, status_code(p),
                         json_pack("{s:o, s:o}", "puppetdb-status", own_status(p, level), "status-service", other));
 }

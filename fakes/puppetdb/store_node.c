@@ -1,0 +1,48 @@
+/* Nodes: "deactivate node", "configure expiration". */
+#include "base/json.h"
+#include "store.h"
+
+/* When the node was last heard of. */
+static int64_t newest_word(struct store *s, int64_t node) {
+    return store_number(
+        s, INT64_MIN,
+        "SELECT max(ifnull((SELECT producer_timestamp FROM factset WHERE node = ?1), 0), ifnull((SELECT "
+        "producer_timestamp FROM catalog WHERE node = ?1), 0), ifnull((SELECT latest_report_time FROM node "
+        "WHERE id = ?1), 0))",
+        "i", node);
+}
+
+bool store_deactivate(struct store *s, const json_t *payload, int64_t now_ms, struct error *err) {
+    const char *certname =
+        json_is_string(payload) ? json_string_value(payload) : store_need_text(payload, "certname", err);
+    if (certname == NULL) {
+        return false;
+    }
+    int64_t when = store_time(payload, "producer_timestamp", now_ms);
+    store_begin(s);
+    int64_t node = store_node(s, certname);
+    if (newest_word(s, node) <= when) {
+        store_run(s, "UPDATE node SET deactivated = ? WHERE id = ?", "ii", when, node);
+    }
+    store_end(s, true);
+    return true;
+}
+
+bool store_configure_expiration(struct store *s, const json_t *payload, int64_t now_ms, struct error *err) {
+    const char *certname = store_need_text(payload, "certname", err);
+    const json_t *facts = json_object_get(json_object_get(payload, "expire"), "facts");
+    if (certname == NULL) {
+        return false;
+    }
+    if (!json_is_boolean(facts)) {
+        return error_set(err, "puppetdb/payload", "the payload needs the flag 'expire.facts'");
+    }
+    int64_t when = store_time(payload, "producer_timestamp", now_ms);
+    store_begin(s);
+    store_run(s,
+              "UPDATE node SET expires_facts = ?1, expires_facts_updated = ?2 WHERE id = ?3 AND "
+              "ifnull(expires_facts_updated, ?2) <= ?2",
+              "bii", json_is_true(facts) ? 1 : 0, when, store_node(s, certname));
+    store_end(s, true);
+    return true;
+}
