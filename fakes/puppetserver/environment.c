@@ -260,8 +260,11 @@ bool ps_environment_of(struct ps_request *r, struct ps_environment *env) {
 bool ps_environment_of_file(struct ps_request *r, const char *what, struct ps_environment *env) {
     const char *name = http_query(r->ex, "environment");
     if (name == NULL) {
-        ps_plain(r, 400, "text/plain",
-                 "A %s request must include an `environment` or `versioned_project` query parameter.", what);
+        /* Answered before the Ruby side is asked: without its version header. */
+        char *text =
+            str_printf("A %s request must include an `environment` or `versioned_project` query parameter.", what);
+        http_respond(r->ex, 400, "text/plain", span_of(text));
+        mem_free(text);
     } else if (!ps_environment_name_legal(name)) {
         ps_issue(r, 400, "RUNTIME_ERROR", "The environment must be purely alphanumeric, not '%s'", name);
     } else if (!ps_environment_open(r->ps, name, env)) {

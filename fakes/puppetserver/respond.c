@@ -4,7 +4,7 @@
 #include <string.h>
 
 static void version_header(struct ps_request *r) {
-    if (strncmp(r->path, "/status/", 8) != 0) {
+    if (strncmp(r->path, "/puppet/", 8) == 0 || strncmp(r->path, "/puppet-ca/", 11) == 0) {
         http_set_header(r->ex, "X-Puppet-Version", json_str(r->ps->config, "puppet_version"));
     }
 }

@@ -9,12 +9,23 @@ struct fake_puppetserver *ps_of(struct fake *f) {
 }
 
 static const struct body_field state_fields[] = {
-    {"codedir", BODY_STRING, false},        {"basemodulepath", BODY_STRINGS, false},
-    {"environments", BODY_OBJECT, false},   {"version", BODY_STRING, false},
-    {"puppet_version", BODY_STRING, false}, {"static", BODY_OBJECT, false},
-    {"static_in_uris", BODY_BOOL, false},   {"capability_types", BODY_STRINGS, false},
-    {"auth", BODY_OBJECT, false},           {"override", BODY_ARRAY, false},
-    {"facts", BODY_OBJECT, false},          {NULL, BODY_ANY, false},
+    {"codedir", BODY_STRING, false},
+    {"basemodulepath", BODY_STRINGS, false},
+    {"environments", BODY_OBJECT, false},
+    {"version", BODY_STRING, false},
+    {"puppet_version", BODY_STRING, false},
+    {"static", BODY_OBJECT, false},
+    {"static_in_uris", BODY_BOOL, false},
+    {"capability_types", BODY_STRINGS, false},
+    {"auth", BODY_OBJECT, false},
+    {"override", BODY_ARRAY, false},
+    {"facts", BODY_OBJECT, false},
+    {"catalogs", BODY_OBJECT, false},
+    {"puppetdb", BODY_OBJECT, false},
+    {"ca", BODY_OBJECT, false},
+    {"certname", BODY_STRING, false},
+    {"code_content_command", BODY_STRING, false},
+    {NULL, BODY_ANY, false},
 };
 static const struct body_field environment_fields[] = {
     {"modulepath", BODY_STRINGS, false},

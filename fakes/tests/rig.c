@@ -85,13 +85,16 @@ static bool is_answered(void *ctx) {
     return ((struct waiting *)ctx)->done;
 }
 
-static size_t put_headers(const struct ask *ask, struct world_header headers[3]) {
+static size_t put_headers(const struct ask *ask, struct world_header headers[4]) {
     size_t n = 0;
     if (ask->token != NULL) {
         headers[n++] = (struct world_header){"X-Authentication", ask->token};
     }
     if (ask->accept != NULL) {
         headers[n++] = (struct world_header){"Accept", ask->accept};
+    }
+    if (ask->accept_encoding != NULL) {
+        headers[n++] = (struct world_header){"Accept-Encoding", ask->accept_encoding};
     }
     if (ask->body != NULL) {
         headers[n++] =
@@ -101,7 +104,7 @@ static size_t put_headers(const struct ask *ask, struct world_header headers[3])
 }
 
 struct reply rig_ask(struct rig *r, const struct ask *ask) {
-    struct world_header headers[3];
+    struct world_header headers[4];
     struct waiting waiting = {.done = false};
     struct world_tls_files files = sim_tls_files(r->client, ask->cn != NULL ? ask->cn : "nobody");
     if (ask->cn == NULL) {
