@@ -100,7 +100,7 @@ uint16_t orchestrator_port(const struct orchestrator *o);
 void orchestrator_stop(struct orchestrator *o, uint64_t drain_ms, void (*done)(void *ctx), void *ctx);
 /* Frees it. Without a finished orchestrator_stop() this is an abrupt end (as after kill -9): nothing is flushed. */
 void orchestrator_free(struct orchestrator *o);
-/* Reads certificates, CRL and allow-list anew (SIGHUP); on error the old state stays. */
+/* Reads certificate, key, CA and CRL anew (SIGHUP); on error the old state stays. */
 bool orchestrator_reload(struct orchestrator *o, struct error *err);
 
 /* For the parts themselves and for tests. */
