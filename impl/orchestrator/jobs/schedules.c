@@ -75,7 +75,7 @@ static void set_timer(struct schedules *s) {
             wait = e->next_ms - now < wait ? e->next_ms - now : wait;
         }
     }
-    if (any) {
+    if (any && s->submit != NULL) {
         world_timer_start(s->world, &s->timer, wait > 0 ? (uint64_t)wait : 0, look, s);
     } else {
         world_timer_stop(s->world, &s->timer);
@@ -157,12 +157,16 @@ static void submit_row(void *ctx, const struct store_schedule *row) {
         mem_zero(clear.ptr, clear.cap);
     }
     buf_free(&clear);
-    if (row->secret.len != 0 && sensitive == NULL) {
+    const char *obstacle = row->secret.len != 0 && sensitive == NULL
+                               ? "its sensitive parameters cannot be read any more"
+                           : s->submit == NULL ? "the service is stopping"
+                                               : NULL;
+    if (obstacle != NULL) {
         struct error err = ERROR_INIT;
-        error_set(&err, "puppetlabs.orchestrator/unknown-error", "its sensitive parameters cannot be read any more");
+        error_set(&err, "puppetlabs.orchestrator/unknown-error", "%s", obstacle);
         started(e, 0, &err);
         error_clear(&err);
-    } else if (s->submit != NULL) {
+    } else {
         s->submit(s->submit_ctx, row, sensitive, started, e);
     }
     json_decref(sensitive);
@@ -243,6 +247,7 @@ struct schedules *schedules_new(struct world *w, struct store *store, const uint
 void schedules_set_submit(struct schedules *s, schedule_submit *to, void *submit_ctx) {
     s->submit = to;
     s->submit_ctx = submit_ctx;
+    set_timer(s);
 }
 
 static void track(struct schedules *s, const struct store_schedule *row) {

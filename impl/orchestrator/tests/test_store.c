@@ -326,10 +326,9 @@ static void pruning_takes_finished_old_jobs_only(void **state) {
         commit_job(f, "mira", 1000);
     }
     for (int64_t id = 1; id <= 2; id++) { /* 3 is unfinished */
-        store_job_update(store_standing(f->store), &(struct store_job_change){.id = id,
-                                                                              .state = JOB_FINISHED,
-                                                                              .started_ms = 1,
-                                                                              .finished_ms = id == 1 ? 1000 : 9000});
+        store_job_update(store_standing(f->store),
+                         &(struct store_job_change){
+                             .id = id, .state = JOB_FINISHED, .started_ms = 1, .finished_ms = id == 1 ? 1000 : 9000});
     }
     put_event(f, 1, 0, EVENT_NODE_RUNNING, "{}");
     settle(f);
@@ -350,7 +349,6 @@ static void pruning_takes_finished_old_jobs_only(void **state) {
 static bool is_healthy(void *ctx) {
     return ((struct fixture *)ctx)->healthy;
 }
-
 
 static void fault(struct fixture *f, unsigned ops, const char *kind) {
     struct sim_disk_fault fault = {.prefix = "/var/lib", .ops = ops, .kind = kind};
