@@ -157,8 +157,8 @@ static bool same_data(const char *message_type, const json_t *want, const json_t
 }
 
 static void compare_text(struct play *p, const char *conn, struct span want, struct span got) {
-    json_t *w = json_loadb(want.ptr, want.len, JSON_ALLOW_NUL, NULL),
-           *g = json_loadb(got.ptr, got.len, JSON_ALLOW_NUL, NULL);
+    const size_t flags = JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL;
+    json_t *w = json_loadb(want.ptr, want.len, flags, NULL), *g = json_loadb(got.ptr, got.len, flags, NULL);
     const char *id = json_str(w, "id");
     bool relayed = id != NULL && map_get_cstr(&p->sent, id) != NULL;
     if (g == NULL && relayed && str_eq(json_str(w, "message_type"), "num")) {
