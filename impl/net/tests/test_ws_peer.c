@@ -289,7 +289,7 @@ static void pings_of_a_peer_that_does_not_read(void **state) {
     (void)state;
     struct ws_fixture f;
     raw_open(&f);
-    pipe_window(f.pw, 1);
+    pipe_window(f.pw, 4096);
     world_conn_pause(f.raw.conn, true);
     char payload[125] = {0};
     struct buf pings = BUF_INIT;
