@@ -225,6 +225,7 @@ struct bench *bench_new(uint64_t seed, enum pcp_version version) {
     struct bench *b = mem_zalloc(sizeof *b);
     b->sim = sim_new(&(struct sim_opts){.seed = seed, .strict_directories = true});
     b->agent_host = sim_host(b->sim, AGENT_NAME);
+    b->agent_world = b->agent_host;
     b->broker_host = sim_host(b->sim, "broker.example.com");
     b->primary_host = sim_host(b->sim, "primary.example.com");
     b->broker = server(b, b->broker_host, 8142, &b->broker_tls, broker_routes, "broker.example.com");
@@ -255,11 +256,11 @@ static void crashed(void *ctx) {
 void bench_agent_start(struct bench *b) {
     struct error err = ERROR_INIT;
     struct world_tls_files files = sim_tls_files(b->agent_host, AGENT_NAME);
-    b->agent_tls = world_tls_new(b->agent_host, &files, &err);
+    b->agent_tls = world_tls_new(b->agent_world, &files, &err);
     assert_non_null(b->agent_tls);
     b->self = (struct agent_self){.name = AGENT_NAME, .tls = b->agent_tls, .spool_dir = SPOOL, .task_cache_dir = CACHE};
     sim_on_crash(b->agent_host, crashed, b);
-    b->agent = agent_new(b->agent_host, &b->config, &b->self, &b->hooks, &b->log);
+    b->agent = agent_new(b->agent_world, &b->config, &b->self, &b->hooks, &b->log);
     agent_start(b->agent);
 }
 

@@ -44,6 +44,7 @@ struct served {
 struct bench {
     struct sim *sim;
     struct world *agent_host, *broker_host, *primary_host;
+    struct world *agent_world; /* what the agent sees of its host: the host, or a guard before it */
     struct agent_config config;
     struct agent_self self;
     struct agent_hooks hooks;
@@ -60,12 +61,14 @@ struct bench {
     char *close_reason;
     char *path; /* of the last upgrade */
     char *user_agent;
-    bool silent;         /* the broker does not associate clients */
-    bool deny;           /* … refuses to */
-    bool no_upgrade;     /* … answers upgrades with 503 */
-    bool no_pong;        /* the broker's reading is paused once connected */
-    unsigned runs;       /* of virtual programs, by dalang-exec */
-    struct map commands; /* text of a shell's -c -> char *: the lines that stand for it */
+    bool silent;                                     /* the broker does not associate clients */
+    bool deny;                                       /* … refuses to */
+    bool no_upgrade;                                 /* … answers upgrades with 503 */
+    bool no_pong;                                    /* the broker's reading is paused once connected */
+    unsigned runs;                                   /* of virtual programs, by dalang-exec */
+    unsigned ends;                                   /* of them that stored their outcome */
+    bool (*sync)(struct bench *b, const char *path); /* how dalang-exec syncs; NULL: as it should */
+    struct map commands;                             /* text of a shell's -c -> char *: the lines that stand for it */
     struct buf logged;
 };
 

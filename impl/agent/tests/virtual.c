@@ -112,13 +112,26 @@ static void run_program(struct bench *b, struct virtual_run *r, struct sim_exec 
     buf_free(&text);
 }
 
-static void put(struct sim_exec *x, const char *dir, const char *name, struct span text, bool atomic) {
+static void do_sync(struct bench *b, const char *path) {
+    if (b->sync != NULL) {
+        b->sync(b, path);
+    } else {
+        world_file_sync(b->agent_host, path, NULL);
+    }
+}
+
+/* As dalang-exec: the last file appears under a temporary name first, and its directory is synced, too. */
+static void put(struct bench *b, const char *dir, const char *name, struct span text, bool is_last) {
     char *path = str_printf("%s/%s", dir, name);
-    world_file_write(x->host, path, text, 0640, atomic ? WORLD_WRITE_ATOMIC : WORLD_WRITE_PLAIN, NULL);
-    if (!atomic) {
-        world_file_sync(x->host, path, NULL);
+    char *temporary = str_printf("%s%s", path, is_last ? "~" : "");
+    world_file_write(b->agent_host, temporary, text, 0640, WORLD_WRITE_PLAIN, NULL);
+    do_sync(b, temporary);
+    if (is_last) {
+        world_file_rename(b->agent_host, temporary, path, NULL);
+        do_sync(b, dir);
     }
     mem_free(path);
+    mem_free(temporary);
 }
 
 static void put_pid(struct sim_exec *x, const char *path) {
@@ -154,19 +167,20 @@ static void run(void *ctx, struct sim_exec *x) {
 }
 
 static void at_end(void *ctx, struct sim_exec *x, int killed) {
+    struct bench *b = ctx;
     struct virtual_run *r = x->data;
-    (void)ctx;
     if (killed == 0 && !r->incomplete && r->exec.spool_dir != NULL) {
         if (r->out.len > 0 && r->out.ptr[r->out.len - 1] != '\n') {
             buf_append_char(&r->out, '\n');
         }
         char code[16];
         snprintf(code, sizeof code, "%d", r->code);
-        put(x, r->exec.spool_dir, "stdout", span_sub(buf_span(&r->out), 0, r->exec.output_max), false);
-        put(x, r->exec.spool_dir, "stderr", span_sub(buf_span(&r->err), 0, r->exec.output_max), false);
-        put(x, r->exec.spool_dir, "exitcode", span_of(code), true);
+        put(b, r->exec.spool_dir, "stdout", span_sub(buf_span(&r->out), 0, r->exec.output_max), false);
+        put(b, r->exec.spool_dir, "stderr", span_sub(buf_span(&r->err), 0, r->exec.output_max), false);
+        put(b, r->exec.spool_dir, "exitcode", span_of(code), true);
         x->signal = 0; /* it was the task that was ended by one */
         x->status = r->code;
+        b->ends++;
     } else if (killed == 0 && r->exec.pid_file != NULL) {
         write_outputs(r, x);
     }
