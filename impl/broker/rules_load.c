@@ -98,7 +98,7 @@ static bool expand(struct loader *l, const json_t *parent, const char *key, size
         }
         PCRE2_SIZE *ends = pcre2_get_ovector_pointer(l->path_match);
         if (l->rule->possible && ends[2 * group] != PCRE2_UNSET) {
-            buf_append(out, RULES_PATH + ends[2 * group], ends[2 * group + 1] - ends[2 * group]);
+            buf_append(out, &RULES_PATH[ends[2 * group]], ends[2 * group + 1] - ends[2 * group]);
         }
     }
     return true;
