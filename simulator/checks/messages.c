@@ -1,0 +1,175 @@
+/* Invariants 4 and 8: what the broker took, what it delivered to whom, what it refused, what went down with a
+ * connection. */
+#include "simulator/checks/internal.h"
+
+#include "base/mem.h"
+#include "pcp/types.h"
+
+struct tracked_message {
+    char *id;
+    char *sender; /* URI of the connection it came on */
+    char *target;
+    uint64_t from; /* that connection */
+    uint64_t at_us;
+    bool multicast;
+    bool spoofed; /* its sender field is not that URI */
+    unsigned received, delivered, refused;
+};
+
+static void message_free(struct tracked_message *t) {
+    mem_free(t->id);
+    mem_free(t->sender);
+    mem_free(t->target);
+    mem_free(t);
+}
+
+void messages_free(struct checks *c) {
+    for (struct map_iter i = map_iter(&c->messages); map_next(&i);) {
+        message_free(i.value);
+    }
+    for (struct map_iter i = map_iter(&c->lost_at); map_next(&i);) {
+        mem_free(i.value);
+    }
+    map_free(&c->messages);
+    map_free(&c->lost_at);
+    map_free(&c->deliveries);
+}
+
+static bool is_for_broker(const struct pcp_message *m) {
+    return m->target.len == 0 || span_eq_cstr(m->target, PCP_SERVER_URI);
+}
+
+/* A v1 client says who it is when it associates; a v2 client's path did. */
+static void associate(struct watched *from, const struct pcp_message *m) {
+    if (from->version == PCP_V1 && span_eq_cstr(m->message_type, PCP_ASSOCIATE_REQUEST) && from->common_name != NULL &&
+        pcp_uri_parse(m->sender, NULL) && pcp_uri_has_name(m->sender, span_of(from->common_name))) {
+        mem_free(from->uri);
+        from->uri = span_dup(m->sender);
+    }
+}
+
+void messages_received(struct checks *c, struct watched *from, struct span frame) {
+    struct pcp_message m;
+    struct buf scratch = BUF_INIT;
+    if (pcp_decode(from->version, frame, PCP_AS_BROKER, &m, &scratch, NULL)) {
+        associate(from, &m);
+        if (!is_for_broker(&m)) {
+            c->seen.messages_to_broker++;
+            struct tracked_message *t = map_get(&c->messages, m.id);
+            if (t == NULL) {
+                t = mem_zalloc(sizeof(*t));
+                t->id = span_dup(m.id);
+                map_put(&c->messages, m.id, t);
+            }
+            mem_free(t->sender);
+            mem_free(t->target);
+            t->sender = str_dup(from->uri);
+            t->target = span_dup(m.target);
+            t->from = from->id;
+            t->at_us = sim_now_us(c->sim);
+            t->multicast = m.multicast;
+            t->spoofed = m.sender.len != 0 && !span_eq_cstr(m.sender, from->uri);
+            t->received++;
+        }
+    }
+    buf_free(&scratch);
+}
+
+static void check_count(struct checks *c, const struct tracked_message *t) {
+    if (!t->multicast && t->delivered + t->refused > t->received) {
+        violate(c, 4, "message %s from %s to %s came %u times, was delivered %u times and refused %u times", t->id,
+                t->sender, t->target, t->received, t->delivered, t->refused);
+    }
+}
+
+void messages_sent(struct checks *c, struct watched *to, struct span frame) {
+    struct pcp_message m;
+    struct buf scratch = BUF_INIT;
+    if (pcp_decode(to->version, frame, PCP_AS_CLIENT, &m, &scratch, NULL) &&
+        span_eq_cstr(m.message_type, PCP_ERROR_MESSAGE) && m.in_reply_to.len != 0) {
+        struct tracked_message *t = map_get(&c->messages, m.in_reply_to);
+        if (t != NULL) {
+            t->refused++;
+            c->seen.messages_refused++;
+            check_count(c, t);
+        }
+    }
+    buf_free(&scratch);
+}
+
+static void check_receiver(struct checks *c, const struct watched *to, const struct pcp_message *m) {
+    if (!span_eq_cstr(m->target, to->uri) &&
+        !(m->multicast && pcp_uri_parse(m->target, NULL) && pcp_uri_matches(m->target, span_of(to->uri))) &&
+        !(m->multicast && to->version == PCP_V1)) {
+        violate(c, 8, "%s was given message %.*s, which is for %.*s", to->uri, (int)m->id.len, m->id.ptr,
+                (int)m->target.len, m->target.ptr);
+    }
+}
+
+static void deliver(struct checks *c, const struct watched *to, const struct pcp_message *m) {
+    struct tracked_message *t = map_get(&c->messages, m->id);
+    if (t == NULL) {
+        if (!span_eq_cstr(m->sender, PCP_SERVER_URI)) {
+            violate(c, 4, "%s was given message %.*s from %.*s, which no client had sent", to->uri, (int)m->id.len,
+                    m->id.ptr, (int)m->sender.len, m->sender.ptr);
+        }
+        return;
+    }
+    c->seen.messages_delivered++;
+    check_receiver(c, to, m);
+    if (t->spoofed || !span_eq_cstr(m->sender, t->sender)) {
+        violate(c, 8, "%s was given message %s with sender %.*s, but it came from %s", to->uri, t->id,
+                (int)m->sender.len, m->sender.ptr, t->sender);
+    }
+    t->delivered++;
+    check_count(c, t);
+    if (t->multicast) {
+        char *key = str_printf("%s %s", t->id, to->uri);
+        if (map_put(&c->deliveries, span_of(key), c) != NULL && t->received == 1) {
+            violate(c, 4, "message %s was delivered to %s twice", t->id, to->uri);
+        }
+        mem_free(key);
+    }
+}
+
+void messages_delivered(struct checks *c, struct watched *to, struct span frame) {
+    struct pcp_message m;
+    struct buf scratch = BUF_INIT;
+    if (pcp_decode(to->version, frame, PCP_AS_CLIENT, &m, &scratch, NULL)) {
+        deliver(c, to, &m);
+    }
+    buf_free(&scratch);
+}
+
+void messages_connection_lost(struct checks *c, const struct watched *w) {
+    if (w->uri == NULL) {
+        return;
+    }
+    uint64_t *at = map_get_cstr(&c->lost_at, w->uri);
+    if (at == NULL) {
+        at = mem_zalloc(sizeof(*at));
+        map_put(&c->lost_at, span_of(w->uri), at);
+    }
+    *at = sim_now_us(c->sim);
+}
+
+static bool lost_since(const struct checks *c, const char *uri, uint64_t at_us) {
+    const uint64_t *at = map_get_cstr(&c->lost_at, uri);
+    return at != NULL && *at >= at_us;
+}
+
+/* What was neither delivered nor refused must have had a connection end under it: its target's, or its sender's, who
+ * then could not be told. */
+void messages_finish(struct checks *c) {
+    for (struct map_iter i = map_iter(&c->messages); map_next(&i);) {
+        const struct tracked_message *t = i.value;
+        if (t->multicast || t->delivered + t->refused >= t->received) {
+            continue;
+        }
+        if (lost_since(c, t->target, t->at_us) || lost_since(c, t->sender, t->at_us)) {
+            c->seen.messages_lost++;
+        } else {
+            violate(c, 4, "message %s from %s to %s was neither delivered nor refused", t->id, t->sender, t->target);
+        }
+    }
+}
