@@ -222,7 +222,7 @@ static bool backup(struct daemon *d, struct error *err) {
     }
     store_backup(store, d->flags.backup, on_copied, d);
     real_world_run(d->world);
-    store_close(store);
+    store_finish(store);
     return true;
 }
 

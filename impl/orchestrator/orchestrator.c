@@ -167,7 +167,7 @@ static void free_parts(struct orchestrator *o, void (*end_store)(struct store *s
 
 static void on_brokers_stopped(void *ctx) {
     struct orchestrator *o = ctx;
-    free_parts(o, store_close);
+    free_parts(o, store_finish);
     void (*done)(void *ctx) = o->stopped;
     o->stopped = NULL;
     if (done != NULL) {

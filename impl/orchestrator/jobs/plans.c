@@ -101,7 +101,7 @@ void engine_plan_start(struct engine *e, const struct store_plan *row,
     stored.created_ms = stored.ts_ms = world_wall_ms(e->world);
     stored.timeout_s = row->timeout_s != 0 ? row->timeout_s : e->config->plan_timeout_s;
     world_timer_start(e->world, &p->limit, (uint64_t)stored.timeout_s * 1000, over_limit, p);
-    struct store_batch *b = store_begin(e->store);
+    struct store_batch *b = store_batch_new(e->store);
     store_plan_insert(b, &stored);
     store_commit(e->store, b, start_committed, p);
 }
@@ -191,7 +191,7 @@ void engine_plan_finish(struct engine *e, int64_t plan, enum plan_state state, s
     p->ending = true;
     p->done = done;
     p->ctx = ctx;
-    struct store_batch *b = store_begin(e->store);
+    struct store_batch *b = store_batch_new(e->store);
     write_end(e, b, plan, state, result);
     store_commit(e->store, b, end_committed, p);
 }

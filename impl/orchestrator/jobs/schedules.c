@@ -386,7 +386,7 @@ bool schedules_add(struct schedules *s, const struct store_schedule *row, json_t
     stored.last_ms = stored.last_job = 0;
     stored.last_error = (struct span){NULL, 0};
     stored.secret = buf_span(&sealed);
-    struct store_batch *b = store_begin(s->store);
+    struct store_batch *b = store_batch_new(s->store);
     store_schedule_put(b, &stored);
     commit_change(s, b, stored.id, done, ctx);
     buf_free(&sealed);
@@ -442,7 +442,7 @@ bool schedules_replace(struct schedules *s, const struct store_schedule *row, js
                             .row = row,
                             .sensitive = sensitive,
                             .keep_sensitive = keep_sensitive,
-                            .batch = store_begin(s->store),
+                            .batch = store_batch_new(s->store),
                             .err = err};
     if (!store_schedule(s->store, row->id, replace_row, &r, &found, err) || (!found && !unknown(row->id, err)) ||
         !r.ok) {
@@ -462,7 +462,7 @@ static void set_disabled(struct store_schedule *row, const struct edit *edit) {
 
 bool schedules_disable(struct schedules *s, int64_t id, void (*done)(void *ctx, int64_t id, const struct error *err),
                        void *ctx, struct error *err) {
-    struct edit edit = {.all = s, .batch = store_begin(s->store), .change = set_disabled};
+    struct edit edit = {.all = s, .batch = store_batch_new(s->store), .change = set_disabled};
     if (!edit_schedule(&edit, id, err)) {
         store_discard(s->store, edit.batch);
         return false;

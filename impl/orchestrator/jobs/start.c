@@ -227,7 +227,7 @@ bool engine_start(struct engine *e, const struct job_request *r,
     }
     json_t *clear = secrets.len != 0 ? json_parse(buf_span(&secrets), "secrets", NULL) : NULL;
     request_body(j, buf_span(&request), clear);
-    struct store_batch *b = store_begin(e->store);
+    struct store_batch *b = store_batch_new(e->store);
     write_job(j, r, buf_span(&request), buf_span(&sealed), b);
     if (j->plan != 0) {
         plan_job_started(b, e, j);

@@ -95,7 +95,7 @@ bool store_read_failed(struct store *s, int code, const char *what, struct error
 
 /* For the readers. */
 bool store_readable(struct store *s, struct error *err);
-bool store_query(struct store *s, const char *sql, sqlite3_stmt **stmt, struct error *err);
+bool store_select(struct store *s, const char *sql, sqlite3_stmt **stmt, struct error *err);
 struct span column_span(sqlite3_stmt *stmt, int column);
 
 void store_want_flush(struct store *s);

@@ -17,7 +17,7 @@ struct doomed {
 static bool collect(struct store *s, const char *sql, int64_t before_ms, uint32_t max, struct doomed *out,
                     struct error *err) {
     sqlite3_stmt *stmt;
-    if (!store_query(s, sql, &stmt, err)) {
+    if (!store_select(s, sql, &stmt, err)) {
         return false;
     }
     sqlite3_bind_int64(stmt, 1, before_ms);
@@ -65,7 +65,7 @@ void store_prune(struct store *s, int64_t ended_before_ms, uint32_t max,
     struct prune *p = mem_zalloc(sizeof *p);
     p->done = done;
     p->ctx = ctx;
-    struct store_batch *b = store_begin(s);
+    struct store_batch *b = store_batch_new(s);
     if (collect(s, "SELECT id FROM jobs WHERE finished > 0 AND finished < ?1 LIMIT ?2", ended_before_ms, max, &jobs,
                 &p->err) &&
         collect(s, "SELECT id FROM plans WHERE finished > 0 AND finished < ?1 LIMIT ?2", ended_before_ms, max, &plans,

@@ -75,7 +75,7 @@ void query_page(struct query *q, enum store_list list, const struct store_page *
     query_int(q, " OFFSET ?", page->offset);
 }
 
-bool store_query(struct store *s, const char *sql, sqlite3_stmt **stmt, struct error *err) {
+bool store_select(struct store *s, const char *sql, sqlite3_stmt **stmt, struct error *err) {
     if (!store_readable(s, err)) {
         return false;
     }
@@ -84,7 +84,7 @@ bool store_query(struct store *s, const char *sql, sqlite3_stmt **stmt, struct e
 }
 
 static bool start(struct store *s, struct query *q, sqlite3_stmt **stmt, struct error *err) {
-    if (!store_query(s, q->sql.ptr, stmt, err)) {
+    if (!store_select(s, q->sql.ptr, stmt, err)) {
         return false;
     }
     for (int i = 0; i < q->count; i++) {

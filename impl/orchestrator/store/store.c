@@ -386,7 +386,7 @@ void store_abandon(struct store *s) {
     mem_free(s);
 }
 
-void store_close(struct store *s) {
+void store_finish(struct store *s) {
     if (s == NULL) {
         return;
     }
@@ -412,7 +412,7 @@ void store_set_prepare(struct store *s, void (*prepare)(void *ctx), void *ctx) {
     s->prepare_ctx = ctx;
 }
 
-struct store_batch *store_begin(struct store *s) {
+struct store_batch *store_batch_new(struct store *s) {
     struct store_batch *b = mem_zalloc(sizeof *b);
     b->store = s;
     return b;

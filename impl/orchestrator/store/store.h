@@ -6,7 +6,7 @@
  * not yet durable, and an event is visible exactly when it can no longer be lost.
  *   - The standing batch, store_standing(): what the engine writes about work that is going on. It cannot be refused;
  * when the database fails it is kept and tried again until it works.
- *   - A batch of one's own, store_begin() … store_commit(): commits or fails as a whole, and tells. When the
+ *   - A batch of one's own, store_batch_new() … store_commit(): commits or fails as a whole, and tells. When the
  * transaction fails it is dropped. What must be acknowledged (a 202) uses one: answer in its done callback.
  *
  * Failing. Full disk, lock, I/O error, corruption: store_error() is set (kinds below), batches of one's own fail with
@@ -39,7 +39,7 @@ struct store_opts {
  * every other trouble is retried. An older schema is upgraded in one transaction. */
 struct store *store_new(struct world *w, const struct store_opts *opts, struct error *err);
 /* Commits what is collected (once, as far as it works), then frees. done callbacks run with what came of it. */
-void store_close(struct store *s);
+void store_finish(struct store *s);
 void store_abandon(struct store *s);                    /* frees without writing anything: a crash */
 const struct error *store_error(const struct store *s); /* NULL: all is well */
 /* A copy of the whole database as of now, by SQLite's online backup, page by page between loop turns; `path` must not
@@ -52,7 +52,7 @@ enum { STORE_SCHEMA_VERSION = 1 };
 struct store_batch *store_standing(struct store *s);
 /* Called at the start of each transaction's making: writes what is cheaper once a turn than at each change (counts). */
 void store_set_prepare(struct store *s, void (*prepare)(void *ctx), void *ctx);
-struct store_batch *store_begin(struct store *s);
+struct store_batch *store_batch_new(struct store *s);
 /* done(ctx, NULL) after the group commit, or with the error that undid the batch. Never inside this call.
  * done may be NULL. The batch is gone afterwards. */
 void store_commit(struct store *s, struct store_batch *b, void (*done)(void *ctx, const struct error *err), void *ctx);

@@ -119,7 +119,7 @@ void rig_shutdown(struct rig *r) {
     brokers_stop(r->brokers, stopped, &done);
     assert_true(sim_run_until(r->sim, 10 * SIM_SECOND, is_true, &done));
     brokers_free(r->brokers);
-    store_close(r->store);
+    store_finish(r->store);
     r->engine = NULL;
     r->schedules = NULL;
     r->brokers = NULL;

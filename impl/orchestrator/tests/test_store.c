@@ -63,7 +63,7 @@ static int setup(void **state) {
 }
 
 static void finish(struct fixture *f) {
-    store_close(f->store);
+    store_finish(f->store);
     struct buf report = BUF_INIT;
     if (!sim_check_idle(f->sim, &report)) {
         fail_msg("left behind: %s", report.ptr);
@@ -116,7 +116,7 @@ static void put_job(struct fixture *f, struct store_batch *b, int64_t id, const 
 }
 
 static void commit_job(struct fixture *f, const char *owner, int64_t ts_ms) {
-    struct store_batch *b = store_begin(f->store);
+    struct store_batch *b = store_batch_new(f->store);
     put_job(f, b, store_next_id(f->store, STORE_JOB_ID), owner, ts_ms);
     f->dones = 0;
     store_commit(f->store, b, done, f);
@@ -145,7 +145,7 @@ static bool job_exists(struct fixture *f, int64_t id) {
 
 static void a_commit_is_visible_only_when_it_is_durable(void **state) {
     struct fixture *f = *state;
-    struct store_batch *b = store_begin(f->store);
+    struct store_batch *b = store_batch_new(f->store);
     put_job(f, b, 1, "mira", 1000);
     store_commit(f->store, b, done, f);
     assert_false(job_exists(f, 1));
@@ -298,7 +298,7 @@ static void jobs_are_paged_sorted_and_filtered(void **state) {
 }
 
 static void reopen(struct fixture *f) {
-    store_close(f->store);
+    store_finish(f->store);
     f->opens = 0;
     open_store(f);
     assert_true(sim_run_until(f->sim, SIM_SECOND, is_open, f));
@@ -392,7 +392,7 @@ static void io_errors_reopen_the_file(void **state) {
 static void a_corrupt_file_is_reported_until_it_is_replaced(void **state) {
     struct fixture *f = *state;
     commit_job(f, "mira", 1000);
-    store_close(f->store);
+    store_finish(f->store);
     struct buf good = BUF_INIT;
     assert_true(world_file_read(f->w, PATH, 1 << 24, &good, NULL));
     struct buf bad = BUF_INIT;
@@ -422,7 +422,7 @@ static void a_corrupt_file_is_reported_until_it_is_replaced(void **state) {
 static void a_row_the_database_refuses_fails_its_batch_alone(void **state) {
     struct fixture *f = *state;
     commit_job(f, "mira", 1000);
-    struct store_batch *twice = store_begin(f->store);
+    struct store_batch *twice = store_batch_new(f->store);
     put_job(f, twice, 1, "mira", 1000);
     f->dones = 0;
     store_commit(f->store, twice, done, f);
@@ -435,7 +435,7 @@ static void a_row_the_database_refuses_fails_its_batch_alone(void **state) {
 
 static void a_newer_schema_is_refused(void **state) {
     struct fixture *f = *state;
-    store_close(f->store);
+    store_finish(f->store);
     struct buf file = BUF_INIT;
     assert_true(world_file_read(f->w, PATH, 1 << 24, &file, NULL));
     file.ptr[63] = STORE_SCHEMA_VERSION + 1; /* user_version, big endian, at offset 60 */
@@ -462,7 +462,7 @@ static void a_backup_is_a_whole_database(void **state) {
     store_backup(f->store, "/var/lib/copy.db", done, f);
     assert_true(sim_run_until(f->sim, 10 * SIM_SECOND, is_done, f));
     assert_string_equal(f->kind, "world/exists");
-    store_close(f->store);
+    store_finish(f->store);
     f->opens = 0;
     struct store_opts opts = {.path = "/var/lib/copy.db", .on_open = on_open, .ctx = f};
     f->store = store_new(f->w, &opts, NULL);
@@ -486,7 +486,7 @@ static void what_was_acknowledged_survives_a_power_failure(void **state) {
         commit_job(&f, "mira", 1000);
         sim_on_crash(f.w, destroy, &f);
         uint64_t before = sim_file_op_count(f.w);
-        struct store_batch *b = store_begin(f.store);
+        struct store_batch *b = store_batch_new(f.store);
         put_job(&f, b, 2, "mira", 1000);
         f.dones = 0;
         store_commit(f.store, b, done, &f);
