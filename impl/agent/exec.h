@@ -6,10 +6,12 @@
  *   dalang-exec -- EXECUTABLE ARGS…                                   anything blocking
  *
  * With --spool it reads N bytes of input (fewer: the agent died before it had handed over everything; nothing is run),
- * writes DIR/pid, runs the executable with that input, stores its output in DIR/stdout and DIR/stderr (at most B bytes
- * of each; a final newline is added to a standard output that lacks it), syncs them, and at last puts DIR/exitcode in
- * place: whoever sees that file sees a complete outcome. It ends with the same code.
- * With --pid it writes FILE and becomes the executable; without options it just becomes the executable.
+ * creates DIR/pid (is there one already, nothing is run: see below), runs the executable with that input, stores its
+ * output in DIR/stdout and DIR/stderr (at most B bytes of each; a final newline is added to a standard output that
+ * lacks it), syncs them, and at last puts DIR/exitcode in place: whoever sees that file sees a complete outcome. It
+ * ends with the same code. With --pid it creates FILE and becomes the executable; without options it just becomes the
+ * executable. Whoever creates the pid file decides: an agent that finds a transaction without one after its restart
+ * creates it with the content 0, and from then on knows that the task never runs.
  *
  * Exit code: that of the program; the signal number when a signal ended it; 127 when there is no such executable file;
  * errno when it could not be executed (8: no program and no "#!" line). (agent.md §10, agent-observed.md)

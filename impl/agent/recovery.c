@@ -4,11 +4,13 @@
  * A response that waits has a file `unsent` in its transaction's directory, so that it outlives the agent; the file
  * goes before the response does: it is sent at most once. */
 #include "agent/job.h"
+#include "agent/outcome.h"
 #include "agent/spool.h"
 #include "base/mem.h"
 
 enum {
     WATCH_MS = 1000,                 /* how often tasks of an earlier run are looked at */
+    LOOKS_MAX = 10,                  /* without any process to be found */
     FLUSH_PENDING_MAX = 1024 * 1024, /* bytes on the connection before further responses wait for it to drain */
 };
 
@@ -22,6 +24,7 @@ struct watched {
     struct list_link link;
     char *transaction_id;
     bool seen_dead; /* once more, then its end is taken for certain */
+    unsigned looks;
 };
 
 /* ---------------------------------------------------------------------------------------- unsent responses */
@@ -137,15 +140,20 @@ static void watched_free(struct agent *a, struct watched *w) {
     mem_free(w);
 }
 
-/* The task has ended: its record is completed and its requester told. */
-static void settle(struct agent *a, struct span id, json_t *record) {
+static const char lost[] = "task process is not running, but no output is available";
+static const char unheard_of[] = "the PID and output of this task are not available";
+
+/* Nothing more is to be learned about the task: its record is completed and its requester told. */
+static void settle(struct agent *a, struct span id, json_t *record, bool started) {
     struct spool_output output;
-    if (spool_read_output(a->world, a->spool_dir, id, (size_t)a->config->output_max, &output, NULL)) {
+    if (!started) {
+        spool_record_finish(record, PXP_UNDETERMINED, world_wall_ms(a->world), NULL, unheard_of);
+        spool_write_record(a->world, a->spool_dir, id, record, NULL);
+    } else if (spool_read_output(a->world, a->spool_dir, id, (size_t)a->config->output_max, &output, NULL)) {
         job_settle(a, record, &output);
         spool_output_free(&output);
     } else {
-        spool_record_finish(record, PXP_UNDETERMINED, world_wall_ms(a->world), NULL,
-                            "task process is not running, but no output is available");
+        spool_record_finish(record, PXP_UNDETERMINED, world_wall_ms(a->world), NULL, lost);
         spool_write_record(a->world, a->spool_dir, id, record, NULL);
     }
     recovery_notify(a, record);
@@ -160,11 +168,17 @@ static bool look(struct agent *a, struct watched *w) {
         over = true; /* a status query was faster; the outcome is still owed */
         recovery_notify(a, record);
     } else if (!over) {
-        bool alive = spool_process_state(a->world, a->spool_dir, id) == SPOOL_ALIVE;
-        over = spool_has_exitcode(a->world, a->spool_dir, id) ? !alive || w->seen_dead : !alive && w->seen_dead;
-        w->seen_dead = w->seen_dead || !alive || spool_has_exitcode(a->world, a->spool_dir, id);
+        enum spool_process process = spool_process_state(a->world, a->spool_dir, id);
+        bool ended = spool_has_exitcode(a->world, a->spool_dir, id);
+        /* What looks dead is looked at once more: it may just be starting, or just be storing its outcome. */
+        bool certain = w->seen_dead || (ended && process != SPOOL_ALIVE);
+        w->seen_dead = ended || process != SPOOL_ALIVE;
+        bool given_up = process == SPOOL_NO_PID && !ended && certain && spool_give_up(a->world, a->spool_dir, id);
+        over = w->seen_dead && certain && (given_up || ended || process == SPOOL_DEAD);
         if (over) {
-            settle(a, id, record);
+            settle(a, id, record, !given_up);
+        } else {
+            over = process == SPOOL_NO_PID && ++w->looks > LOOKS_MAX; /* an unreadable pid file: left to queries */
         }
     }
     json_decref(record);
@@ -194,11 +208,6 @@ static void found(struct agent *a, const char *transaction_id, const json_t *rec
             flush(a);
         }
         return;
-    }
-    struct span id = span_of(transaction_id);
-    if (spool_process_state(a->world, a->spool_dir, id) == SPOOL_NO_PID &&
-        !spool_has_exitcode(a->world, a->spool_dir, id)) {
-        return; /* never started, as far as can be told: left for a status query */
     }
     struct watched *w = mem_zalloc(sizeof *w);
     w->transaction_id = str_dup(transaction_id);

@@ -162,6 +162,15 @@ enum spool_process spool_process_state(struct world *w, const char *spool, struc
     return state;
 }
 
+bool spool_give_up(struct world *w, const char *spool, struct span id) {
+    char *path = spool_path(spool, id, "pid");
+    int64_t pid;
+    bool ok = world_file_write(w, path, SPAN("0\n"), SPOOL_FILE_MODE, WORLD_WRITE_NEW, NULL) ||
+              (read_number(w, path, &pid, NULL) && pid == 0); /* given up before, but not written down */
+    mem_free(path);
+    return ok;
+}
+
 void spool_note_birth(struct world *w, const char *spool, struct span id, int64_t pid) {
     char birth[32] = "";
     world_pid_birth(w, pid, birth);

@@ -44,6 +44,8 @@ void spool_record_finish(json_t *record, enum pxp_state state, int64_t now_ms, j
 
 enum spool_process { SPOOL_NO_PID, SPOOL_ALIVE, SPOOL_DEAD };
 enum spool_process spool_process_state(struct world *w, const char *spool, struct span transaction_id);
+/* Makes sure that a task that has not started never will: creates `pid` in its place. False: it has started. */
+bool spool_give_up(struct world *w, const char *spool, struct span transaction_id);
 /* Notes when the process in `pid` was started. */
 void spool_note_birth(struct world *w, const char *spool, struct span transaction_id, int64_t pid);
 

@@ -37,8 +37,22 @@ static pid_t read_pid(int fd) {
     return pid > 1 && pid < 1L << 30 ? (pid_t)pid : 0;
 }
 
+/* Ended, but not yet waited for by its parent. */
+static bool is_zombie(pid_t pid) {
+    char *path = str_printf("/proc/%ld/stat", (long)pid);
+    char text[512] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    const char *name_end = n > 0 ? strrchr(text, ')') : NULL;
+    if (fd >= 0) {
+        close(fd);
+    }
+    mem_free(path);
+    return name_end != NULL && strncmp(name_end, ") Z", 3) == 0;
+}
+
 static bool alive(pid_t pid) {
-    return pid != 0 && pid != getpid() && (kill(pid, 0) == 0 || errno == EPERM);
+    return pid != 0 && pid != getpid() && (kill(pid, 0) == 0 || errno == EPERM) && !is_zombie(pid);
 }
 
 struct pid_file *pid_file_take(const char *path, struct error *err) {

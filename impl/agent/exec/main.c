@@ -59,10 +59,20 @@ static bool put_file(int dir, const char *name, const char *text, bool synced) {
     return ok;
 }
 
+/* Fails when it is there already: an agent that was restarted meanwhile has given this task up. */
 static bool put_pid(int dir, const char *name) {
-    char text[32];
+    char text[32], temporary[PATH_MAX];
     snprintf(text, sizeof text, "%ld\n", (long)getpid());
-    return put_file(dir, name, text, false);
+    if (snprintf(temporary, sizeof temporary, "%s~", name) >= (int)sizeof temporary) {
+        return false;
+    }
+    int fd = create(dir, temporary);
+    bool ok = fd >= 0 && write_all(fd, text, strlen(text)) && linkat(dir, temporary, dir, name, 0) == 0;
+    if (fd >= 0) {
+        close(fd);
+        unlinkat(dir, temporary, 0);
+    }
+    return ok;
 }
 
 static bool is_executable(const char *path) {

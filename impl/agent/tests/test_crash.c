@@ -110,7 +110,7 @@ static void conclude(struct story *s) {
     if (s->response > 0 && !success) {
         s->wrong = "an outcome that was sent cannot be asked for";
     }
-    if (s->kind == SIM_CRASH_KILL && s->error > 0) {
+    if (s->kind == SIM_CRASH_KILL && s->error > 0 && b->runs > 0) {
         s->wrong = "an error was sent for nothing";
     }
     if (s->kind == SIM_CRASH_KILL && !unheard && b->runs > 0 && !success) {

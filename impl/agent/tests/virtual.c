@@ -11,7 +11,7 @@ struct virtual_run {
     struct agent_exec exec;
     struct buf out, err;
     int code;
-    bool incomplete; /* its input was cut short: nothing is run */
+    bool incomplete; /* its input was cut short, or it was given up: nothing is run */
 };
 
 static void print_arguments(struct virtual_run *r) {
@@ -134,10 +134,10 @@ static void put(struct bench *b, const char *dir, const char *name, struct span 
     mem_free(temporary);
 }
 
-static void put_pid(struct sim_exec *x, const char *path) {
+static bool put_pid(struct sim_exec *x, const char *path) {
     char text[32];
     snprintf(text, sizeof text, "%lld\n", (long long)x->pid);
-    world_file_write(x->host, path, span_of(text), 0640, WORLD_WRITE_PLAIN, NULL);
+    return world_file_write(x->host, path, span_of(text), 0640, WORLD_WRITE_NEW, NULL);
 }
 
 static void run(void *ctx, struct sim_exec *x) {
@@ -146,19 +146,16 @@ static void run(void *ctx, struct sim_exec *x) {
     x->data = r;
     x->takes_us = 1000;
     assert_true(agent_exec_parse(x->argv, &r->exec));
-    if (x->input.len < r->exec.input_size) {
-        r->incomplete = true;
+    char *pid_file = r->exec.spool_dir != NULL  ? str_printf("%s/pid", r->exec.spool_dir)
+                     : r->exec.pid_file != NULL ? str_dup(r->exec.pid_file)
+                                                : NULL;
+    r->incomplete = x->input.len < r->exec.input_size || (pid_file != NULL && !put_pid(x, pid_file));
+    mem_free(pid_file);
+    if (r->incomplete) {
         x->status = AGENT_EXEC_INCOMPLETE;
         return;
     }
     b->runs++;
-    if (r->exec.spool_dir != NULL) {
-        char *path = str_printf("%s/pid", r->exec.spool_dir);
-        put_pid(x, path);
-        mem_free(path);
-    } else if (r->exec.pid_file != NULL) {
-        put_pid(x, r->exec.pid_file);
-    }
     run_program(b, r, x);
     if (r->exec.spool_dir == NULL) {
         buf_append_span(&x->out, buf_span(&r->out));
