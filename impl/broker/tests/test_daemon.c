@@ -286,6 +286,27 @@ static void check_config_reports_and_ends(void **state) {
     assert_non_null(strstr(s->output.ptr, "auth.conf:2:11: authorization: 'version' must be 1"));
 }
 
+static void the_packaged_files_are_correct(void **state) {
+    struct stand *s = *state;
+    char *cert = path_of(s, "certs/broker.pem"), *key = path_of(s, "certs/broker.key"), *ca = path_of(s, "ca.pem");
+    const char *const args[] = {"--config",
+                                SOURCE_DIR "/impl/broker/package/conf.d",
+                                "--check-config",
+                                "--cert",
+                                cert,
+                                "--key",
+                                key,
+                                "--ca",
+                                ca,
+                                NULL};
+    assert_int_equal(run(s, args), 0);
+    assert_string_equal(s->output.ptr,
+                        "dalang-broker: configuration is correct: 3 authorization rules, certificate of broker\n");
+    mem_free(cert);
+    mem_free(key);
+    mem_free(ca);
+}
+
 static void what_stops_the_start_is_one_clear_line(void **state) {
     struct stand *s = *state;
     char *absent = path_of(s, "absent.pem"), port[8];
@@ -322,6 +343,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(reload_takes_right_rules_and_keeps_the_old_ones_otherwise, set_up, tear_down),
         cmocka_unit_test_setup_teardown(log_files_are_opened_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(check_config_reports_and_ends, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_packaged_files_are_correct, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_stops_the_start_is_one_clear_line, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
