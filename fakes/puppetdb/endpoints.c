@@ -132,7 +132,7 @@ static void respond_report_data(struct fake_puppetdb *p, struct http_exchange *e
     bool ok = request_read(ex, e->params, &r, &err);
     if (ok) {
         bool logs = strcmp(e->entity, "logs") == 0;
-        sqlite3_stmt *q = store_query(p->store,
+        sqlite3_stmt *q = pdb_query(p->store,
                                       logs ? "SELECT ifnull(logs, 'null') FROM report WHERE hash = ?"
                                            : "SELECT ifnull(metrics, 'null') FROM report WHERE hash = ?",
                                       "T", http_param(ex, "hash"));

@@ -44,7 +44,7 @@ void fake_puppetdb_free(struct fake_puppetdb *p) {
         return;
     }
     puppetdb_waiters_detach(p);
-    store_close(p->store);
+    pdb_close(p->store);
     json_decref(p->allowlist);
     fake_deinit(&p->base);
     mem_free(p);

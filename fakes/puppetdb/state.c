@@ -172,7 +172,7 @@ bool puppetdb_load(struct fake *f, const json_t *state, struct error *err) {
         return false;
     }
     int64_t now_ms = fake_now_ms(f);
-    store_begin(p->store);
+    pdb_begin(p->store);
     if (!p->keep_stored) {
         store_clear(p->store);
     }
@@ -234,7 +234,7 @@ static json_t *read_row(sqlite3_stmt *q, const struct dumped *columns) {
 
 static json_t *read_rows(struct store *s, const char *sql, int64_t id, const struct dumped *columns) {
     json_t *rows = json_array();
-    sqlite3_stmt *q = store_query(s, sql, "i", id);
+    sqlite3_stmt *q = pdb_query(s, sql, "i", id);
     while (sqlite3_step(q) == SQLITE_ROW) {
         json_array_append_new(rows, read_row(q, columns));
     }
@@ -309,7 +309,7 @@ static json_t *dump_packages(struct store *s, int64_t node) {
 
 static json_t *dump_facts(struct store *s, int64_t node) {
     json_t *facts = json_object();
-    sqlite3_stmt *q = store_query(
+    sqlite3_stmt *q = pdb_query(
         s, "SELECT n.name, f.value FROM fact f JOIN fact_name n ON n.id = f.name WHERE f.node = ? ORDER BY n.name", "i",
         node);
     while (sqlite3_step(q) == SQLITE_ROW) {
@@ -321,7 +321,7 @@ static json_t *dump_facts(struct store *s, int64_t node) {
 
 static json_t *dump_inputs(struct store *s, int64_t node) {
     json_t *inputs = json_array();
-    sqlite3_stmt *q = store_query(s, "SELECT type, name FROM catalog_input WHERE node = ?", "i", node);
+    sqlite3_stmt *q = pdb_query(s, "SELECT type, name FROM catalog_input WHERE node = ?", "i", node);
     while (sqlite3_step(q) == SQLITE_ROW) {
         json_array_append_new(inputs, json_pack("[o, o]", text_column(q, 0), text_column(q, 1)));
     }
@@ -462,7 +462,7 @@ json_t *puppetdb_dump(struct fake *f) {
         json_set(item, "resources", dump_events(p->store, id));
     }
     json_t *environments = json_array();
-    sqlite3_stmt *q = store_query(p->store, "SELECT name FROM environment ORDER BY id", "");
+    sqlite3_stmt *q = pdb_query(p->store, "SELECT name FROM environment ORDER BY id", "");
     while (sqlite3_step(q) == SQLITE_ROW) {
         json_array_append_new(environments, text_column(q, 0));
     }

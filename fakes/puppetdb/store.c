@@ -108,7 +108,7 @@ struct store *store_open(const char *vfs, const char *path, struct error *err) {
     }
     if (!ok || !functions_register(s->db)) {
         database_error(s->db, name, err);
-        store_close(s);
+        pdb_close(s);
         return NULL;
     }
     return s;
@@ -121,7 +121,7 @@ static void forget_ids(struct store *s) {
     map_init(&s->path_ids);
 }
 
-void store_close(struct store *s) {
+void pdb_close(struct store *s) {
     if (s == NULL) {
         return;
     }
@@ -197,7 +197,7 @@ static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args) {
     }
 }
 
-sqlite3_stmt *store_query(struct store *s, const char *sql, const char *types, ...) {
+sqlite3_stmt *pdb_query(struct store *s, const char *sql, const char *types, ...) {
     sqlite3_stmt *stmt = store_statement(s, sql);
     va_list args;
     va_start(args, types);
@@ -230,7 +230,7 @@ int64_t store_number(struct store *s, int64_t absent, const char *sql, const cha
     return result;
 }
 
-void store_begin(struct store *s) {
+void pdb_begin(struct store *s) {
     if (s->depth++ == 0) {
         store_run(s, "BEGIN", "");
     } else {
@@ -255,7 +255,7 @@ void store_end(struct store *s, bool keep) {
 
 void store_clear(struct store *s) {
     forget_ids(s);
-    store_begin(s);
+    pdb_begin(s);
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         char *sql = str_printf("DELETE FROM %s", tables[i]);
         store_run(s, sql, "");

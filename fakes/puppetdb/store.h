@@ -21,7 +21,7 @@ struct store {
 
 /* vfs and path may be NULL: SQLite's own, in memory. Errors: kind "puppetdb/database". */
 struct store *store_open(const char *vfs, const char *path, struct error *err);
-void store_close(struct store *s);
+void pdb_close(struct store *s);
 
 /* A prepared statement, reset and ready to be bound; belongs to the store. The SQL is the store's own: it must be
  * right. */
@@ -33,10 +33,10 @@ void store_run(struct store *s, const char *sql, const char *types, ...);
 /* The same for one number of the first row; `absent` when there is none. */
 int64_t store_number(struct store *s, int64_t absent, const char *sql, const char *types, ...);
 /* Binds as above; step it yourself, then sqlite3_reset(). */
-sqlite3_stmt *store_query(struct store *s, const char *sql, const char *types, ...);
+sqlite3_stmt *pdb_query(struct store *s, const char *sql, const char *types, ...);
 
 /* Nest. Only the outermost writes; a failed one undoes all. */
-void store_begin(struct store *s);
+void pdb_begin(struct store *s);
 void store_end(struct store *s, bool keep);
 
 /* Row ids of names, made when new. 0 for NULL. */

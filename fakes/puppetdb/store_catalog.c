@@ -104,7 +104,7 @@ bool store_replace_catalog(struct store *s, const json_t *payload, int64_t now_m
     if (!json_is_array(json_object_get(payload, "resources")) || !json_is_array(json_object_get(payload, "edges"))) {
         return error_set(err, "puppetdb/payload", "the payload needs the lists 'resources' and 'edges'");
     }
-    store_begin(s);
+    pdb_begin(s);
     int64_t node = store_node(s, certname);
     int64_t newest = store_number(s, INT64_MIN, "SELECT producer_timestamp FROM catalog WHERE node = ?", "i", node);
     store_reactivate(s, node, produced);
@@ -128,7 +128,7 @@ bool store_replace_catalog_inputs(struct store *s, const json_t *payload, int64_
     if (!json_is_array(inputs)) {
         return error_set(err, "puppetdb/payload", "the payload needs the list 'inputs'");
     }
-    store_begin(s);
+    pdb_begin(s);
     int64_t node = store_node(s, certname);
     if (produced >= store_number(s, INT64_MIN, "SELECT inputs_time FROM node WHERE id = ?", "i", node)) {
         store_run(s, "UPDATE node SET inputs_time = ?, inputs_uuid = ? WHERE id = ?", "iTi", produced,

@@ -181,7 +181,7 @@ static void add_fact(struct store *s, int64_t node, const char *name, const json
 static struct map stored_facts(struct store *s, int64_t node) {
     struct map facts;
     map_init(&facts);
-    sqlite3_stmt *q = store_query(
+    sqlite3_stmt *q = pdb_query(
         s, "SELECT n.name, f.value FROM fact f JOIN fact_name n ON n.id = f.name WHERE f.node = ?", "i", node);
     while (sqlite3_step(q) == SQLITE_ROW) {
         struct span name = span_bytes(sqlite3_column_text(q, 0), (size_t)sqlite3_column_bytes(q, 0));
@@ -252,7 +252,7 @@ bool store_replace_facts(struct store *s, const json_t *payload, int64_t now_ms,
     char hash[HASH_HEX_LEN + 1];
     hash_of_facts(payload, hash);
     const char *given = json_str(payload, "hash");
-    store_begin(s);
+    pdb_begin(s);
     int64_t node = store_node(s, certname);
     int64_t newest = store_number(s, INT64_MIN, "SELECT producer_timestamp FROM factset WHERE node = ?", "i", node);
     store_reactivate(s, node, produced);

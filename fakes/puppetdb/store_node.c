@@ -19,7 +19,7 @@ bool store_deactivate(struct store *s, const json_t *payload, int64_t now_ms, st
         return false;
     }
     int64_t when = store_time(payload, "producer_timestamp", now_ms);
-    store_begin(s);
+    pdb_begin(s);
     int64_t node = store_node(s, certname);
     if (newest_word(s, node) <= when) {
         store_run(s, "UPDATE node SET deactivated = ? WHERE id = ?", "ii", when, node);
@@ -38,7 +38,7 @@ bool store_configure_expiration(struct store *s, const json_t *payload, int64_t 
         return error_set(err, "puppetdb/payload", "the payload needs the flag 'expire.facts'");
     }
     int64_t when = store_time(payload, "producer_timestamp", now_ms);
-    store_begin(s);
+    pdb_begin(s);
     store_run(s,
               "UPDATE node SET expires_facts = ?1, expires_facts_updated = ?2 WHERE id = ?3 AND "
               "ifnull(expires_facts_updated, ?2) <= ?2",

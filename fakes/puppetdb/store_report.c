@@ -109,7 +109,7 @@ bool store_add_report(struct store *s, const json_t *payload, int64_t now_ms, st
     const char *hash = given != NULL ? given : computed;
     const char *type = json_str(payload, "type");
     int64_t produced = store_time(payload, "producer_timestamp", 0);
-    store_begin(s);
+    pdb_begin(s);
     int64_t node = store_node(s, json_str(payload, "certname"));
     store_reactivate(s, node, produced);
     if (store_number(s, 0, "SELECT id FROM report WHERE hash = ?", "T", hash) == 0) {
