@@ -365,6 +365,9 @@ void disk_truncate(struct disk *d, struct inode *node, uint64_t size) {
 }
 
 void disk_sync(struct disk *d, struct inode *node) {
+    if (++d->syncs == d->lie_at) {
+        return;
+    }
     if (node->unsynced_count != 0) {
         forget_unsynced(node, node->unsynced_count);
     }
@@ -480,6 +483,9 @@ bool disk_allows(struct disk *d, enum sim_file_op op, const char *path, struct e
         d->fail_at = 0;
         return error_set(err, d->fail_kind, "%s: injected failure", path);
     }
+    if (d->dead_at != 0 && d->ops >= d->dead_at) {
+        return error_set(err, "world/io", "%s: the machine is dying", path);
+    }
     struct sim_disk_fault *f = &d->fault;
     if ((f->ops & op) == 0 ||
         (d->fault_prefix != NULL && strncmp(path, d->fault_prefix, strlen(d->fault_prefix)) != 0) ||
@@ -524,6 +530,25 @@ void sim_file_fail_after(struct world *host, uint64_t n, const char *kind) {
     struct disk *d = host_of(host)->disk;
     d->fail_at = n != 0 ? d->ops + n : 0;
     d->fail_kind = kind;
+}
+
+void sim_disk_die_after(struct world *host, uint64_t n) {
+    struct disk *d = host_of(host)->disk;
+    d->dead_at = n != 0 ? d->ops + n : 0;
+}
+
+bool sim_disk_dying(const struct world *host) {
+    const struct disk *d = host_of(host)->disk;
+    return d->dead_at != 0 && d->ops >= d->dead_at;
+}
+
+uint64_t sim_disk_sync_count(const struct world *host) {
+    return host_of(host)->disk->syncs;
+}
+
+void sim_disk_lie_at_sync(struct world *host, uint64_t n) {
+    struct disk *d = host_of(host)->disk;
+    d->lie_at = n != 0 ? d->syncs + n : 0;
 }
 
 /* ---- */

@@ -209,6 +209,14 @@ uint64_t sim_disk_used(const struct world *host);
 uint64_t sim_file_op_count(const struct world *host); /* operations so far, for failing "the n-th" */
 /* The n-th operation from now fails with kind; 0: off. */
 void sim_file_fail_after(struct world *host, uint64_t n, const char *kind);
+/* From the n-th operation from now on every one fails: the machine dies in the middle of whatever the actor does. Once
+ * sim_disk_dying(), crash the host before its next step; 0: off. */
+void sim_disk_die_after(struct world *host, uint64_t n);
+bool sim_disk_dying(const struct world *host);
+/* The n-th sync from now is only claimed to have happened; 0: off. A checker that does not notice (after a power
+ * failure) misses something, or that sync is not needed. */
+void sim_disk_lie_at_sync(struct world *host, uint64_t n);
+uint64_t sim_disk_sync_count(const struct world *host);
 
 /* ------------------------------------------------------------------------------------------ trace and checks */
 
