@@ -103,6 +103,7 @@ void rig_counts(struct rig *r, int64_t job, uint32_t counts[NODE_STATES]);
 char *rig_events(struct rig *r, int64_t job);
 /* Is every node ended exactly once, the order of events legal, and job_finished (or job_aborted) last? */
 void rig_check_events(struct rig *r, int64_t job);
+bool rig_events_legal(struct rig *r, int64_t job); /* the same as an answer */
 /* JSON of a node as the API shows it; new reference. */
 json_t *rig_node(struct rig *r, int64_t job, const char *name);
 /* The largest number of nodes of the job that were running at once, by the event stream. */
