@@ -4,13 +4,15 @@
 #include "base/digest.h"
 #include "base/mem.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const int64_t DAY_MS = 86400000;
 
 struct authority {
     char *name;
-    char *issuer; /* RFC 2253 */
+    char *issuer;       /* RFC 2253 */
+    struct buf revoked; /* a line each */
 };
 
 static struct authority *authority_of(struct sim *sim, const char *name) {
@@ -88,22 +90,19 @@ char *sim_ca_text(struct sim *sim, const char *ca) {
 
 char *sim_crl_text(struct sim *sim, const char *ca) {
     const struct authority *a = authority_of(sim, ca);
-    struct buf body = BUF_INIT;
-    buf_append_cstr(&body, a->issuer);
-    for (size_t i = 0; i < sim->certificate_count; i++) {
-        const struct sim_certificate *cert = sim->certificates[i];
-        if (cert->revoked && strcmp(cert->authority, a->name) == 0) {
-            buf_printf(&body, "\n%s", cert->identity.serial);
-        }
-    }
-    char *text = block("CRL", body.ptr);
-    buf_free(&body);
+    char *body = str_printf("%s%s", a->issuer, a->revoked.ptr != NULL ? a->revoked.ptr : "");
+    char *text = block("CRL", body);
+    mem_free(body);
     return text;
 }
 
 void sim_revoke(struct sim *sim, const struct sim_certificate *cert) {
-    uint64_t n = strtoull(cert->identity.serial, NULL, 16);
-    sim->certificates[n - 1]->revoked = true;
+    struct sim_certificate *own = sim->certificates[strtoull(cert->identity.serial, NULL, 16) - 1];
+    struct authority *a = map_get_cstr(&sim->authorities, own->authority); /* NULL: self-signed, no list names it */
+    if (!own->revoked && a != NULL) {
+        buf_printf(&a->revoked, "\n%s", own->identity.serial);
+    }
+    own->revoked = true;
 }
 
 /* Writes and frees the text; returns the path, kept. */
@@ -154,6 +153,7 @@ void sim_tls_free_all(struct sim *sim) {
         struct authority *a = i.value;
         mem_free(a->name);
         mem_free(a->issuer);
+        buf_free(&a->revoked);
         mem_free(a);
     }
     map_free(&sim->authorities);
