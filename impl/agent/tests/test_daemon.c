@@ -257,7 +257,7 @@ static void an_idle_agent_is_small(void **state) {
     assert_non_null(rss);
     print_message("idle: %.*s\n", (int)strcspn(rss, "\n"), rss);
 #if !defined(__SANITIZE_ADDRESS__)
-    assert_true(atoi(rss + 6) < 12 * 1024);
+    assert_true(atoi(rss + 6) < 9 * 1024); /* most of it OpenSSL, shared with whoever else uses it */
 #endif
     buf_free(&text);
     mem_free(status);
