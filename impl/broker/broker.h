@@ -53,6 +53,12 @@ struct broker_config {
     uint64_t update_interval_ms; /* between inventory_updates; 1 000 */
     uint64_t close_timeout_ms;   /* wait for a client's close frame; 5 000 */
 
+    /* What the protocol's documents ask for and the reference does not do (pcp.md §5, §23); off unless set. */
+    bool spec_ttl_expired;        /* an expired v1 message is not processed, its sender gets ttl_expired */
+    bool spec_destination_report; /* a v1 sender that asks for it gets a destination_report before delivery */
+    bool spec_version_error;      /* a message of the other version gets version_error */
+    bool spec_unauthorized;       /* a v2 message that the rules deny gets unauthorized instead of error_message */
+
     /* For status at level "debug": adds members about the process to these objects; may be NULL. */
     void (*process_info)(void *ctx, json_t *threads, json_t *memory);
     void *process_info_ctx;

@@ -137,6 +137,12 @@ void reply_error(struct peer *to, const char *description, struct span in_reply_
 /* The access log's line; m NULL: it could not be decoded. */
 void log_access(struct broker *b, const struct peer *from, enum pcp_outcome outcome, const struct pcp_message *m);
 
+/* spec_options.c: each does nothing and returns false unless its option is set and the case is there; true: answered */
+bool spec_version_error(struct peer *from, bool text, struct span payload);
+bool spec_expired(struct peer *from, const struct pcp_message *m);
+bool spec_unauthorized(struct peer *from, const struct pcp_message *m);
+void spec_destination_report(struct peer *from, const struct pcp_message *m);
+
 /* handle_associate.c */
 bool is_associate_request(const struct pcp_message *m);
 void handle_associate(struct peer *from, const struct pcp_message *m, const char *refusal); /* NULL: by §10.1 */

@@ -49,7 +49,7 @@ static void undecodable(struct peer *from, const struct error *why) {
     reply_error(from, "Could not decode message", (struct span){NULL, 0});
 }
 
-static void deliver(struct peer *from, const struct pcp_message *m, bool had_sender) {
+static void deliver(struct peer *from, struct pcp_message *m, bool had_sender) {
     struct broker *b = from->broker;
     struct peer *to = broker_find(b, m->target);
     if (to == NULL) {
@@ -58,14 +58,18 @@ static void deliver(struct peer *from, const struct pcp_message *m, bool had_sen
         reply_error(from, "Not connected.", m->id);
         return;
     }
-    struct span id = m->id;
+    spec_destination_report(from, m);
+    m->expires_ms = 0; /* what only version 1 has is not passed on (pcp.md §12) */
+    m->destination_report = false;
     const char *problem = peer_forward(to, from, m, had_sender);
     if (problem == NULL) {
         b->counters[COUNT_DELIVERED]++;
         b->counters[COUNT_DELIVERED_BYTES] += m->data.len;
+        log_event(b->log.main, LOG_DEBUG, "message-delivery", "Message delivered", "uri", from->uri, "to", to->uri,
+                  NULL);
     } else if (to != from) {
         log_event(b->log.main, LOG_TRACE, "message-delivery-failure", problem, "uri", from->uri, NULL);
-        reply_error(from, problem, id);
+        reply_error(from, problem, m->id);
     }
 }
 
@@ -126,8 +130,9 @@ static const struct ruling *judge(struct peer *from, const struct pcp_message *m
 static void process(struct peer *from, struct pcp_message *m) {
     struct broker *b = from->broker;
     bool had_sender = m->sender.len != 0;
-    m->expires_ms = 0; /* what only version 1 has is not passed on (pcp.md §12) */
-    m->destination_report = false;
+    if (spec_expired(from, m)) {
+        return;
+    }
     if (!had_sender) {
         m->sender = peer_uri(from);
     }
@@ -140,7 +145,7 @@ static void process(struct peer *from, struct pcp_message *m) {
         b->counters[r->counter]++;
         if (is_associate_request(m) && r != &multicast) {
             handle_associate(from, m, r->answer);
-        } else {
+        } else if (r != &unauthorized || !spec_unauthorized(from, m)) {
             reply_error(from, r->answer, m->id);
         }
     } else if (span_eq_cstr(m->target, PCP_SERVER_URI)) {
@@ -166,7 +171,9 @@ void pipeline_receive(struct peer *from, bool text, struct span payload) {
         return;
     }
     peer_count_turn(from);
-    if (text != pcp_is_text(from->version)) {
+    if (spec_version_error(from, text, payload)) {
+        error_clear(&err);
+    } else if (text != pcp_is_text(from->version)) {
         error_set(&err, "pcp/malformed", text ? "a text frame" : "a binary frame");
         undecodable(from, &err);
     } else if (!pcp_decode(from->version, payload, PCP_AS_BROKER, &m, &b->decoded, &err)) {

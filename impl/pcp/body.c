@@ -27,6 +27,9 @@ static bool query_read(const json_t *query, struct pcp_inventory_request *out, s
     if (!json_is_array(query)) {
         return error_set(err, invalid, "{:query (not (sequential? ...))}");
     }
+    if (json_array_size(query) > PCP_QUERY_MAX) {
+        return error_set(err, invalid, "{:query (more than %d URIs)}", PCP_QUERY_MAX);
+    }
     out->query = mem_array(json_array_size(query) + 1, sizeof *out->query);
     size_t i;
     json_t *uri;
@@ -194,6 +197,32 @@ void pcp_associate_response_free(struct pcp_associate_response *r) {
     mem_free(r->id);
     mem_free(r->reason);
     *r = (struct pcp_associate_response){0};
+}
+
+static void write_id(struct buf *out, struct span id) {
+    buf_append_cstr(out, "{\"id\":");
+    json_write_string(out, id);
+}
+
+void pcp_destination_report_write(struct buf *out, struct span id, struct span target) {
+    write_id(out, id);
+    buf_append_cstr(out, ",\"targets\":[");
+    json_write_string(out, target);
+    buf_append_cstr(out, "]}");
+}
+
+void pcp_ttl_expired_write(struct buf *out, struct span id) {
+    write_id(out, id);
+    buf_append_char(out, '}');
+}
+
+void pcp_version_error_write(struct buf *out, struct span id, struct span target, const char *reason) {
+    write_id(out, id);
+    buf_append_cstr(out, ",\"target\":");
+    json_write_string(out, target);
+    buf_append_cstr(out, ",\"reason\":");
+    json_write_string(out, span_of(reason));
+    buf_append_char(out, '}');
 }
 
 void pcp_error_write(struct buf *out, struct span description) {

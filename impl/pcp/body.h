@@ -6,6 +6,8 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
+enum { PCP_QUERY_MAX = 100 * 1000 }; /* URIs in one inventory_request */
+
 /* inventory_request: {query: [uri…], subscribe: bool} */
 struct pcp_inventory_request {
     struct span *query; /* URIs, wildcards allowed; texts belong to the request */
@@ -41,6 +43,12 @@ struct pcp_associate_response {
 };
 bool pcp_associate_response_read(struct span data, struct pcp_associate_response *out, struct error *err);
 void pcp_associate_response_free(struct pcp_associate_response *r);
+
+/* Only behind options of a broker (pcp.md §23): destination_report {id, targets}, ttl_expired {id}, version_error
+ * {id, target, reason}, all of version 1. */
+void pcp_destination_report_write(struct buf *out, struct span id, struct span target);
+void pcp_ttl_expired_write(struct buf *out, struct span id);
+void pcp_version_error_write(struct buf *out, struct span id, struct span target, const char *reason);
 
 /* error_message: a JSON string (of both versions, as decoding delivers it). */
 void pcp_error_write(struct buf *out, struct span description);

@@ -304,13 +304,13 @@ static void association_request_only_with_type_and_server_target(void **state) {
 
 /* ---- version 1 */
 
-static void send_v1(struct client *c, const char *id, const char *type, const char *targets, const char *more,
-                    struct span rest) {
+static void send_v1_at(struct client *c, const char *expires, const char *id, const char *type, const char *targets,
+                       const char *more, struct span rest) {
     struct buf envelope = BUF_INIT, bytes = BUF_INIT;
     buf_printf(&envelope,
-               "{\"id\":\"%s\",\"message_type\":\"%s\",\"expires\":\"1999-01-01T00:00:00Z\",\"targets\":%s,\"sender\":"
+               "{\"id\":\"%s\",\"message_type\":\"%s\",\"expires\":\"%s\",\"targets\":%s,\"sender\":"
                "\"" AGENT1 "\"%s}",
-               id, type, targets, more);
+               id, type, expires, targets, more);
     uint8_t head[] = {1, 1, 0, 0, (uint8_t)(envelope.len >> 8), (uint8_t)envelope.len};
     buf_append(&bytes, head, sizeof head);
     buf_append_span(&bytes, buf_span(&envelope));
@@ -318,6 +318,11 @@ static void send_v1(struct client *c, const char *id, const char *type, const ch
     client_binary(c, buf_span(&bytes));
     buf_free(&envelope);
     buf_free(&bytes);
+}
+
+static void send_v1(struct client *c, const char *id, const char *type, const char *targets, const char *more,
+                    struct span rest) {
+    send_v1_at(c, "1999-01-01T00:00:00Z", id, type, targets, more, rest);
 }
 
 static void expect_v1(struct client *c, const char *id, const char *data) {
@@ -433,6 +438,54 @@ static void v1_association_has_no_envelope_reply_id(void **state) {
     rig_free(r);
 }
 
+/* ---- behind options */
+
+static void as_the_documents_say(struct broker_config *c) {
+    c->spec_ttl_expired = c->spec_destination_report = c->spec_version_error = c->spec_unauthorized = true;
+}
+
+static void expect_v1_type(struct client *c, const char *type, const char *data) {
+    struct pcp_message m;
+    struct buf scratch = BUF_INIT;
+    const struct received *got = client_next(c);
+    assert_non_null(got);
+    assert_true(pcp_decode(PCP_V1, buf_span(&got->bytes), PCP_AS_CLIENT, &m, &scratch, NULL));
+    assert_true(span_eq_cstr(m.message_type, type));
+    assert_true(span_eq_cstr(m.data, data));
+    assert_true(span_eq_cstr(m.sender, "pcp:///server"));
+    buf_free(&scratch);
+}
+
+static void documented_answers_on_request(void **state) {
+    (void)state;
+    struct rig *r = rig_new(as_the_documents_say, sensitive_rules);
+    struct client *v1 = client_connect(r, "client01.example.com", "/pcp/agent");
+    struct client *v2 = client_connect(r, "client02.example.com", "/pcp2/agent");
+    send_v1(v1, ID1, "greeting", "[\"" AGENT2 "\"]", "", SPAN("")); /* expired in 1999 */
+    expect_v1_type(v1, "http://puppetlabs.com/ttl_expired", "{\"id\":\"" ID1 "\"}");
+    assert_true(client_silent(v2, 500));
+    assert_true(rig_logged(r, " EXPIRED "));
+    send_v1_at(v1, "2039-01-01T00:00:00Z", ID1, "greeting", "[\"" AGENT2 "\"]", ",\"destination_report\":true",
+               SPAN(""));
+    expect_v1_type(v1, "http://puppetlabs.com/destination_report", "{\"id\":\"" ID1 "\",\"targets\":[\"" AGENT2 "\"]}");
+    assert_non_null(client_next(v2));
+    client_send(v2, ID2, "test/sensitive", AGENT1, NULL);
+    json_t *m = client_next_json(v2);
+    assert_string_equal(json_str(m, "message_type"), "http://puppetlabs.com/unauthorized");
+    assert_string_equal(json_str(m, "in_reply_to"), ID2);
+    assert_null(json_object_get(m, "data"));
+    json_decref(m);
+    send_v1(v2, ID2, "greeting", "[\"" AGENT1 "\"]", "", SPAN("")); /* version 1 on version 2's endpoint */
+    m = client_next_json(v2);
+    assert_string_equal(json_str(m, "message_type"), "http://puppetlabs.com/version_error");
+    assert_string_equal(json_str(m, "in_reply_to"), ID2);
+    assert_true(json_is_string(json_object_get(m, "data")));
+    json_decref(m);
+    client_binary(v2, SPAN("junk")); /* no message of any version */
+    client_expect_error(v2, "Could not decode message", NULL);
+    rig_free(r);
+}
+
 static void access_log_line_to_the_letter(void **state) {
     (void)state;
     struct rig *r = rig_new(NULL, NULL);
@@ -476,6 +529,7 @@ int main(void) {
         cmocka_unit_test(v1_destination_report_ignored_and_expired_delivered),
         cmocka_unit_test(all_four_version_pairs_deliver),
         cmocka_unit_test(v1_association_has_no_envelope_reply_id),
+        cmocka_unit_test(documented_answers_on_request),
         cmocka_unit_test(access_log_line_to_the_letter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

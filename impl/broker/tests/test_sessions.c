@@ -266,6 +266,32 @@ static void stopping_waits_no_longer_than_told(void **state) {
     rig_free(r);
 }
 
+static void destroy_broker(void *ctx) {
+    struct rig *r = ctx;
+    broker_free(r->broker);
+    r->broker = NULL;
+}
+
+static void a_crash_leaves_nothing_and_the_next_broker_takes_the_clients(void **state) {
+    (void)state;
+    struct rig *r = rig_new(NULL, NULL);
+    struct client *c = client_connect(r, "client01.example.com", "/pcp2/agent");
+    struct client *v1 = client_connect(r, "client02.example.com", "/pcp/");
+    client_send(c, ID1, INVENTORY_REQUEST, NULL, "{\"query\":[\"pcp://*/*\"],\"subscribe\":true}");
+    assert_non_null(client_next(c));
+    sim_on_crash(r->world, destroy_broker, r);
+    sim_crash(r->world, SIM_CRASH_KILL);
+    assert_null(r->broker);
+    assert_true(client_wait_closed(c) && client_wait_closed(v1));
+    assert_int_equal(c->code, 1006);
+    sim_on_crash(r->world, NULL, NULL);
+    r->broker = broker_new(r->world, &r->config, &r->loggers, rig_rules(rig_rules_open), NULL);
+    assert_non_null(r->broker);
+    broker_start(r->broker);
+    assert_true(client_connect(r, "client01.example.com", "/pcp2/agent")->open);
+    rig_free(r);
+}
+
 /* ---- back-pressure and fairness */
 
 static void small_queue(struct broker_config *c) {
@@ -475,6 +501,7 @@ int main(void) {
         cmocka_unit_test(the_longer_route_goes_first),
         cmocka_unit_test(close_codes_around_start_and_stop),
         cmocka_unit_test(stopping_waits_no_longer_than_told),
+        cmocka_unit_test(a_crash_leaves_nothing_and_the_next_broker_takes_the_clients),
         cmocka_unit_test(a_slow_reader_is_closed_and_the_sender_told),
         cmocka_unit_test(the_queue_is_bounded_in_messages_too),
         cmocka_unit_test(a_flood_is_handled_in_shares),
