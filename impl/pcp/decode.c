@@ -8,9 +8,12 @@
 
 static const char malformed[] = "pcp/malformed";
 
-static const char *const v1_keys[] = {"id",          "message_type", "targets",           "sender",
-                                      "in-reply-to", "expires",      "destination_report"};
-static const char *const v2_keys[] = {"id", "message_type", "target", "sender", "in_reply_to", "data"};
+#define KEY(literal)                                                                                                   \
+    { "" literal "", sizeof(literal) - 1 }
+static const struct span v1_keys[] = {KEY("id"),          KEY("message_type"), KEY("targets"),           KEY("sender"),
+                                      KEY("in-reply-to"), KEY("expires"),      KEY("destination_report")};
+static const struct span v2_keys[] = {KEY("id"),     KEY("message_type"), KEY("target"),
+                                      KEY("sender"), KEY("in_reply_to"),  KEY("data")};
 enum {
     FIELD_ID,
     FIELD_TYPE,
@@ -30,7 +33,7 @@ struct envelope {
     struct error *err;
 };
 
-static bool scan_envelope(struct envelope *e, struct span text, const char *const *keys, size_t count,
+static bool scan_envelope(struct envelope *e, struct span text, const struct span *keys, size_t count,
                           struct pcp_message *out) {
     for (size_t i = 0; i < count; i++) {
         e->fields[i].name = keys[i];
@@ -71,14 +74,14 @@ static bool is_uri(struct span text) {
 static bool take_string(struct envelope *e, size_t field, bool required, bool (*valid)(struct span), struct span *out) {
     struct span value = e->fields[field].value;
     if (value.len == 0) {
-        return !required || error_set(e->err, malformed, "%s is missing", e->fields[field].name);
+        return !required || error_set(e->err, malformed, "%s is missing", e->fields[field].name.ptr);
     }
     if (!json_text_is_string(value)) {
-        return error_set(e->err, malformed, "%s is not a string", e->fields[field].name);
+        return error_set(e->err, malformed, "%s is not a string", e->fields[field].name.ptr);
     }
     *out = json_string_text(value, e->scratch);
     if (e->side == PCP_AS_BROKER && !valid(*out)) {
-        return error_set(e->err, malformed, "%s is not valid", e->fields[field].name);
+        return error_set(e->err, malformed, "%s is not valid", e->fields[field].name.ptr);
     }
     return true;
 }
@@ -187,7 +190,7 @@ static bool take_chunks(struct envelope *e, struct span rest, struct pcp_message
 
 /* {description, id} of version 1 becomes version 2's plain text and in_reply_to. */
 static void translate_error(struct envelope *e, struct pcp_message *out) {
-    struct json_field fields[] = {{.name = "description"}, {.name = "id"}};
+    struct json_field fields[] = {{.name = KEY("description")}, {.name = KEY("id")}};
     struct span whole, data = out->data;
     bool repeated;
     out->data = (struct span){NULL, 0};

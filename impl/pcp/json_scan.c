@@ -279,7 +279,7 @@ static struct json_field *find_field(struct span key, struct json_field *fields,
     buf_reserve(&plain, has_escape(key) ? key.len : 0);
     struct span name = json_string_text(key, &plain);
     for (size_t i = 0; i < count && found == NULL; i++) {
-        if (span_eq_cstr(name, fields[i].name)) {
+        if (span_eq(name, fields[i].name)) {
             found = &fields[i];
         }
     }

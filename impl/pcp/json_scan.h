@@ -9,7 +9,7 @@
 struct span json_scan_value(struct span text);
 
 struct json_field {
-    const char *name;
+    struct span name;
     struct span value; /* raw text; empty: absent */
 };
 /* Finds the members of the object that the text starts with; of a repeated key the last one. *whole becomes the

@@ -112,7 +112,7 @@ static void every_prefix_of_a_text_is_refused(void **state) {
 
 static void members_are_found_raw(void **state) {
     (void)state;
-    struct json_field f[] = {{.name = "a"}, {.name = "b"}};
+    struct json_field f[] = {{.name = SPAN("a")}, {.name = SPAN("b")}};
     struct span whole;
     bool repeated;
     assert_true(json_scan_object(SPAN(" { \"\\u0062\" : [1, 2] , \"a\" : \"x\" } rest"), f, 2, &whole, &repeated));
