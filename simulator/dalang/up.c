@@ -32,7 +32,7 @@ struct up {
     uint64_t begun_us;
     bool ready, stopping, failed;
     struct error err;
-    char *paths[3]; /* modules, dalang-exec, PXP modules: borrowed by the parts */
+    char *paths[4]; /* modules and programs: borrowed by the parts */
 };
 
 static const struct command_line *up_line(struct up_args *a) {
@@ -225,7 +225,8 @@ static bool make_dir(struct up *u, struct error *err) {
 static bool start(struct up *u, const struct logger *log, struct error *err) {
     json_t *state = NULL, *behaviour = NULL;
     char *modules = u->args.modules != NULL ? absolute_path(u->args.modules) : shared_path("modules");
-    char *exec = program_path("dalang-exec"), *puppet = shared_path("pxp-modules");
+    char *exec = program_path("dalang-exec"), *module = program_path("pxp-module-puppet");
+    char *puppet = program_path("dalang-puppet");
     bool ok = read_json_file(u, u->args.state, &state, err) && read_json_file(u, u->args.behaviour, &behaviour, err);
     if (ok) {
         struct local_opts opts = {
@@ -239,7 +240,9 @@ static bool start(struct up *u, const struct logger *log, struct error *err) {
             .real_agents = (uint32_t)u->args.real_agents,
             .name_format = u->args.name,
             .exec_path = exec,
-            .puppet_module_dir = puppet,
+            .puppet_module = module,
+            .puppet_bin = puppet,
+            .environment = (const char *const *)environ,
             .behaviours = behaviour,
             .state = state,
             .seed = u->args.seed,
@@ -258,7 +261,8 @@ static bool start(struct up *u, const struct logger *log, struct error *err) {
     json_decref(behaviour);
     u->paths[0] = modules;
     u->paths[1] = exec;
-    u->paths[2] = puppet;
+    u->paths[2] = module;
+    u->paths[3] = puppet;
     return ok;
 }
 
@@ -296,7 +300,7 @@ static int run(struct up *u) {
         real_world_free(u->world);
     }
     real_log_close(sink);
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         mem_free(u->paths[i]);
     }
     mem_free(u->dir);

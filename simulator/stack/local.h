@@ -16,12 +16,14 @@ struct local_opts {
     size_t brokers;
     uint32_t agents; /* virtual ones; at most LOCAL_AGENTS_MAX */
     uint32_t real_agents;
-    const char *name_format;       /* of the virtual ones */
-    const char *exec_path;         /* dalang-exec, for real agents */
-    const char *puppet_module_dir; /* directory with pxp-module-puppet and its configuration; NULL: none */
-    const json_t *behaviours;      /* of the virtual agents, or NULL */
-    const json_t *facts;           /* of every agent, merged over the generated ones; or NULL */
-    const json_t *state;           /* of the fakes, or NULL */
+    const char *name_format;        /* of the virtual ones */
+    const char *exec_path;          /* dalang-exec, for real agents */
+    const char *puppet_module;      /* the program pxp-module-puppet, for real agents; NULL: they cannot run Puppet */
+    const char *puppet_bin;         /* what it runs as `puppet` */
+    const char *const *environment; /* of the tasks of real agents: "NAME=value", NULL-terminated */
+    const json_t *behaviours;       /* of the virtual agents, or NULL */
+    const json_t *facts;            /* of every agent, merged over the generated ones; or NULL */
+    const json_t *state;            /* of the fakes, or NULL */
     uint64_t seed;
     const char *puppetdb_url, *puppetserver_url, *rbac_url, *classifier_url; /* real services, or NULL */
     void (*configure_orchestrator)(void *ctx, struct orchestrator_config *config);
