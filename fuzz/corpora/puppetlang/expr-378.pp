@@ -1,0 +1,1 @@
+shellquote('a b')

@@ -1,0 +1,1 @@
+heredoc margin

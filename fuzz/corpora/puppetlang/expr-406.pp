@@ -1,0 +1,1 @@
+'abc' =~ Enum['abc','d']

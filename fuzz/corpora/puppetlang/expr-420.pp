@@ -1,0 +1,1 @@
+{} =~ Struct[{NotUndef[a]=>Any}]

@@ -1,0 +1,1 @@
+Error.new('m','k').kind

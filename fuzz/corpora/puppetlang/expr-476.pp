@@ -1,0 +1,1 @@
+get_targets(['a','a,b']).length

@@ -1,0 +1,1 @@
+run_task('t::nosuch','h')

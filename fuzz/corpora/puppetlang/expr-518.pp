@@ -1,0 +1,1 @@
+fail_plan(Error('m','k/y'))

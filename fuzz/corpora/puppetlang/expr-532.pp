@@ -1,0 +1,1 @@
+ctrl::sleep(0)

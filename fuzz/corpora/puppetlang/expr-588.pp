@@ -1,0 +1,1 @@
+$x = if false { 1 } $x =~ Undef

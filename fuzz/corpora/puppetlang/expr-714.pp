@@ -1,0 +1,1 @@
+$y = case 2 { 1: { 'one' } 2: { 'two' } default: { 'many' } } $y

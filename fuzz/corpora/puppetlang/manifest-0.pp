@@ -1,0 +1,2 @@
+node 'node1.example.com' { class { 'mymod': greeting => 'hello from node1' } }
+node default { }

@@ -1,0 +1,3 @@
+class mymod::broken {
+  exec { 'will-fail': command => '/bin/false' }
+}
