@@ -2,6 +2,7 @@
  * a payload that is refused is dropped, and whoever waits for it waits in vain. */
 #include "base/json.h"
 #include "internal.h"
+#include "payload.h"
 #include "pql/quote.h"
 #include <stdarg.h>
 #include <stdlib.h>
@@ -292,8 +293,9 @@ static void submit(struct fake_puppetdb *p, struct http_exchange *ex, const stru
     char uuid[37];
     world_uuid(p->base.world, uuid);
     struct error err = ERROR_INIT;
-    bool known_version = json_integer_value(json_object_get(s->params, "version")) <= c->newest;
-    bool processed = known_version && s->payload != NULL && fake_puppetdb_command(p, c->name, s->payload, &err);
+    int64_t version = json_integer_value(json_object_get(s->params, "version"));
+    bool processed = version <= c->newest && s->payload != NULL && payload_check(c->name, version, s->payload, &err) &&
+                     fake_puppetdb_command(p, c->name, s->payload, &err);
     if (!processed) {
         log_warn(p->base.log, "puppetdb: %s of %s dropped: %s", c->name, json_str(s->params, "certname"),
                  error_is_set(&err) ? err.msg : "unreadable or of an unknown version");

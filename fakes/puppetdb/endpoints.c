@@ -1,5 +1,6 @@
 /* The query endpoints: which entity a path asks for, and which conditions it adds (puppetdb.md §2). */
 #include "base/json.h"
+#include "event_counts.h"
 #include "pql/ast.h"
 #include "rows.h"
 #include "run.h"
@@ -133,9 +134,9 @@ static void respond_report_data(struct fake_puppetdb *p, struct http_exchange *e
     if (ok) {
         bool logs = strcmp(e->entity, "logs") == 0;
         sqlite3_stmt *q = pdb_query(p->store,
-                                      logs ? "SELECT ifnull(logs, 'null') FROM report WHERE hash = ?"
-                                           : "SELECT ifnull(metrics, 'null') FROM report WHERE hash = ?",
-                                      "T", http_param(ex, "hash"));
+                                    logs ? "SELECT ifnull(logs, 'null') FROM report WHERE hash = ?"
+                                         : "SELECT ifnull(metrics, 'null') FROM report WHERE hash = ?",
+                                    "T", http_param(ex, "hash"));
         if (sqlite3_step(q) == SQLITE_ROW) {
             buf_append(&out, sqlite3_column_text(q, 0), (size_t)sqlite3_column_bytes(q, 0));
         }
@@ -175,6 +176,34 @@ static void respond_root(struct fake_puppetdb *p, struct http_exchange *ex, cons
     run_and_respond(p, ex, query, &r);
     json_decref(query);
     request_free(&r);
+}
+
+static void respond_counted(struct fake_puppetdb *p, struct http_exchange *ex, const struct endpoint *e,
+                            bool (*count)(struct fake_puppetdb *, const struct query_request *, struct buf *,
+                                          struct error *)) {
+    struct query_request r;
+    struct buf out = BUF_INIT;
+    struct error err = ERROR_INIT;
+    bool ok = request_read(ex, e->params, &r, &err);
+    if (ok) {
+        ok = count(p, &r, &out, &err);
+        request_free(&r);
+    }
+    if (ok) {
+        puppetdb_json(ex, 200, buf_span(&out));
+    } else {
+        puppetdb_query_error(ex, &err);
+    }
+    error_clear(&err);
+    buf_free(&out);
+}
+
+static void respond_counts(struct fake_puppetdb *p, struct http_exchange *ex, const struct endpoint *e) {
+    respond_counted(p, ex, e, event_counts_write);
+}
+
+static void respond_aggregate_counts(struct fake_puppetdb *p, struct http_exchange *ex, const struct endpoint *e) {
+    respond_counted(p, ex, e, event_counts_write_aggregate);
 }
 
 /* ---------------------------------------------------------------- the table */
@@ -236,6 +265,10 @@ ENDPOINT(report_events, UNDER(of_report), .respond = respond_report_events);
 ENDPOINT(report_logs, .entity = "logs", UNDER(of_report), .params = PARAMS_SINGLE, .respond = respond_report_data);
 ENDPOINT(report_metrics, .entity = "metrics", UNDER(of_report), .params = PARAMS_SINGLE,
          .respond = respond_report_data);
+ENDPOINT(events, .entity = "events", .params = PARAMS_TYPICAL | PARAMS_DISTINCT, .respond = respond_rows);
+ENDPOINT(event_counts, .params = PARAMS_TYPICAL | PARAMS_DISTINCT | PARAMS_COUNTS, .respond = respond_counts);
+ENDPOINT(aggregate_event_counts, .params = PARAMS_TYPICAL | PARAMS_NO_PAGING | PARAMS_DISTINCT | PARAMS_COUNTS,
+         .respond = respond_aggregate_counts);
 ENDPOINT(environments, ROWS("environments", false));
 ENDPOINT(environment, SINGLE("environments", of_environment));
 ENDPOINT(environment_facts, ROWS("facts", true), UNDER(of_environment), BY(BY_ENVIRONMENT));
@@ -246,7 +279,8 @@ ENDPOINT(environment_resources_type, ROWS("resources", true), UNDER(of_environme
 ENDPOINT(environment_resources_title, ROWS("resources", true), UNDER(of_environment),
          BY(BY_ENVIRONMENT, BY_TYPE, BY_TITLE));
 ENDPOINT(environment_reports, ROWS("reports", false), UNDER(of_environment), BY(BY_ENVIRONMENT));
-ENDPOINT(environment_events, ROWS("events", false), UNDER(of_environment), BY(BY_ENVIRONMENT));
+ENDPOINT(environment_events, .entity = "events", .params = PARAMS_TYPICAL | PARAMS_DISTINCT, .respond = respond_rows,
+         UNDER(of_environment), BY(BY_ENVIRONMENT));
 ENDPOINT(producers, ROWS("producers", false));
 ENDPOINT(producer, SINGLE("producers", of_producer));
 ENDPOINT(producer_factsets, ROWS("factsets", true), UNDER(of_producer), BY(BY_PRODUCER));
@@ -327,6 +361,9 @@ const struct fake_route puppetdb_query_routes[] = {
     ROUTE("/reports/:hash/events", report_events),
     ROUTE("/reports/:hash/logs", report_logs),
     ROUTE("/reports/:hash/metrics", report_metrics),
+    ROUTE("/events", events),
+    ROUTE("/event-counts", event_counts),
+    ROUTE("/aggregate-event-counts", aggregate_event_counts),
     ROUTE("/environments", environments),
     ROUTE("/environments/:environment", environment),
     ROUTE("/environments/:environment/facts", environment_facts),

@@ -23,9 +23,10 @@ static bool explain(struct store *s, const struct sql *sql, struct buf *out, str
     return true;
 }
 
-static bool count_rows(struct fake_puppetdb *p, const struct plan *plan, int64_t *total, struct error *err) {
+static bool count_rows(struct fake_puppetdb *p, const struct plan *plan, const struct sql_distinct *distinct,
+                       int64_t *total, struct error *err) {
     struct sql sql;
-    if (!sql_build_count(plan, &sql, err)) {
+    if (!sql_build_count(plan, distinct, &sql, err)) {
         return false;
     }
     bool ok = rows_number(p->store, &sql, total, err);
@@ -48,12 +49,14 @@ bool run_query(struct fake_puppetdb *p, json_t *query, const struct query_reques
     if (plan == NULL) {
         return false;
     }
-    bool ok = sql_build(plan, &sql, err);
+    struct sql_distinct times = {r->distinct_from_ms, r->distinct_to_ms};
+    const struct sql_distinct *distinct = r->distinct ? &times : NULL;
+    bool ok = sql_build(plan, distinct, &sql, err);
     if (ok) {
         ok = r->explain ? explain(p->store, &sql, out, err) : rows_write(p->store, &sql, r->pretty, out, err);
         sql_free(&sql);
     }
-    ok = ok && (!r->include_total || count_rows(p, plan, total, err));
+    ok = ok && (!r->include_total || count_rows(p, plan, distinct, total, err));
     plan_free(plan);
     return ok;
 }
@@ -62,7 +65,7 @@ bool run_single(struct fake_puppetdb *p, json_t *query, struct buf *out, struct 
     struct query_request r = {.limit = 1, .offset = PLAN_NO_LIMIT};
     struct sql sql;
     struct plan *plan = plan_of(query, &r, err);
-    bool ok = plan != NULL && sql_build(plan, &sql, err);
+    bool ok = plan != NULL && sql_build(plan, NULL, &sql, err);
     if (ok) {
         ok = rows_write_bare(p->store, &sql, out, err) >= 0;
         sql_free(&sql);

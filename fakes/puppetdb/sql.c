@@ -165,8 +165,26 @@ static bool append_columns(struct sql_builder *b, const struct plan *p) {
 
 /* ---------------------------------------------------------------- clauses */
 
+/* The last event of each resource of each node, joined to the events (v) and their reports (r). */
+static void append_distinct(struct sql_builder *b) {
+    put(b, " JOIN (SELECT r2.node AS d_node, v2.resource_type AS d_type, v2.resource_title AS d_title, v2.property AS "
+           "d_property, v2.name AS d_name, max(v2.timestamp) AS d_time FROM event v2 JOIN report r2 ON r2.id = "
+           "v2.report WHERE "
+           "v2.timestamp BETWEEN ");
+    sql_param(b, json_integer(b->distinct->from_ms));
+    put(b, " AND ");
+    sql_param(b, json_integer(b->distinct->to_ms));
+    put(b,
+        " GROUP BY 1, 2, 3, 4, 5) ON d_node = r.node AND d_type = v.resource_type AND d_title = v.resource_title AND "
+        "d_property IS v.property AND d_name IS v.name AND d_time = v.timestamp");
+}
+
 static bool append_where(struct sql_builder *b, const struct plan *p) {
     buf_printf(&b->out->text, " FROM %s", sql_entity(p->entity->id)->from);
+    if (b->distinct != NULL && p->entity->id == ENTITY_EVENTS) {
+        append_distinct(b);
+        b->distinct = NULL;
+    }
     if (p->where != NULL) {
         put(b, " WHERE ");
         return sql_append_expr(b, p->entity, p->where);
@@ -270,10 +288,11 @@ static bool build(struct sql_builder *b, const struct plan *p, bool counting) {
     return true;
 }
 
-static bool start(const struct plan *p, struct sql *out, bool counting, struct error *err) {
+static bool start(const struct plan *p, const struct sql_distinct *distinct, struct sql *out, bool counting,
+                  struct error *err) {
     memset(out, 0, sizeof *out);
     out->params = json_array();
-    struct sql_builder b = {out, err};
+    struct sql_builder b = {out, err, distinct};
     if (!build(&b, p, counting)) {
         sql_free(out);
         return false;
@@ -281,12 +300,12 @@ static bool start(const struct plan *p, struct sql *out, bool counting, struct e
     return true;
 }
 
-bool sql_build(const struct plan *p, struct sql *out, struct error *err) {
-    return start(p, out, false, err);
+bool sql_build(const struct plan *p, const struct sql_distinct *distinct, struct sql *out, struct error *err) {
+    return start(p, distinct, out, false, err);
 }
 
-bool sql_build_count(const struct plan *p, struct sql *out, struct error *err) {
-    return start(p, out, true, err);
+bool sql_build_count(const struct plan *p, const struct sql_distinct *distinct, struct sql *out, struct error *err) {
+    return start(p, distinct, out, true, err);
 }
 
 void sql_free(struct sql *s) {

@@ -30,10 +30,15 @@ struct sql {
     size_t column_count;
 };
 
+/* Of events only the last one of each resource, among those between the two times. */
+struct sql_distinct {
+    int64_t from_ms, to_ms;
+};
+
 /* False after setting err: kind "puppetdb/regex" (PuppetDB answers 400) or "pql/refused" (500). */
-bool sql_build(const struct plan *p, struct sql *out, struct error *err);
-/* The same without order, limit and offset, counting rows. */
-bool sql_build_count(const struct plan *p, struct sql *out, struct error *err);
+bool sql_build(const struct plan *p, const struct sql_distinct *distinct, struct sql *out, struct error *err);
+/* `distinct` may be NULL. The same without order, limit and offset, counting rows. */
+bool sql_build_count(const struct plan *p, const struct sql_distinct *distinct, struct sql *out, struct error *err);
 void sql_free(struct sql *s);
 
 #endif

@@ -8,6 +8,7 @@
 struct sql_builder {
     struct sql *out;
     struct error *err;
+    const struct sql_distinct *distinct; /* of the query itself, not of those within */
 };
 
 void sql_param(struct sql_builder *b, json_t *value); /* appends "?"; steals value */

@@ -243,8 +243,9 @@ static json_t *read_rows(struct store *s, const char *sql, int64_t id, const str
 }
 
 static const struct dumped resource_columns[] = {
-    {"type", text_column}, {"title", text_column},  {"tags", json_column},       {"exported", flag_column},
-    {"file", text_column}, {"line", number_column}, {"parameters", json_column}, {NULL, NULL}};
+    {"type", text_column},       {"title", text_column},    {"tags", json_column},
+    {"exported", flag_column},   {"file", text_column},     {"line", number_column},
+    {"parameters", json_column}, {"resource", text_column}, {NULL, NULL}};
 static const struct dumped edge_columns[] = {
     {"source", json_column}, {"target", json_column}, {"relationship", text_column}, {NULL, NULL}};
 static const struct dumped catalog_columns[] = {{"version", text_column},
@@ -271,13 +272,12 @@ static json_t *dump_catalog(struct store *s, int64_t node) {
     if (catalog == NULL) {
         return json_null();
     }
-    json_set(
-        catalog, "resources",
-        read_rows(
-            s,
-            "SELECT r.type, r.title, r.tags, r.exported, r.file, r.line, p.json FROM resource r LEFT JOIN parameters "
-            "p ON p.hash = r.hash WHERE r.node = ? ORDER BY r.id",
-            node, resource_columns));
+    json_set(catalog, "resources",
+             read_rows(s,
+                       "SELECT r.type, r.title, r.tags, r.exported, r.file, r.line, p.json, r.hash FROM resource r "
+                       "LEFT JOIN parameters "
+                       "p ON p.hash = r.hash WHERE r.node = ? ORDER BY r.id",
+                       node, resource_columns));
     json_set(
         catalog, "edges",
         read_rows(s,

@@ -46,7 +46,8 @@ int64_t store_node(struct store *s, const char *certname);
 
 /* The effect of commands (puppetdb.md §16), payloads in wire form with underscores. `now_ms` is when they arrive.
  * False after setting err (kind "puppetdb/payload") when the payload lacks what it needs; then nothing has changed.
- * Beyond the wire form, for state files: "timestamp" or "receive_time" (else now), "hash" (else computed). */
+ * Beyond the wire form, for state files: "timestamp" or "receive_time" (else now), "hash" and of
+ * a resource "resource" (else computed). */
 bool store_replace_facts(struct store *s, const json_t *payload, int64_t now_ms, struct error *err);
 bool store_replace_catalog(struct store *s, const json_t *payload, int64_t now_ms, struct error *err);
 bool store_add_report(struct store *s, const json_t *payload, int64_t now_ms, struct error *err);

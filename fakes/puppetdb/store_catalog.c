@@ -34,6 +34,10 @@ static bool add_resource(struct store *s, int64_t node, const json_t *resource, 
     const json_t *line = json_object_get(resource, "line");
     char hash[HASH_HEX_LEN + 1];
     hash_of_resource(resource, hash);
+    const char *given = json_str(resource, "resource");
+    if (given != NULL && strlen(given) == HASH_HEX_LEN) {
+        memcpy(hash, given, sizeof hash);
+    }
     add_parameters(s, hash, parameters);
     store_run(
         s, "INSERT INTO resource(node, hash, type, title, tags, exported, file, line) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",

@@ -175,23 +175,17 @@ static json_t *latest_report(struct expander *x, const struct entity *e, const j
     return wanted ? in : json_pack("[s, o]", "not", in);
 }
 
-static json_t *lower_text(const json_t *value) {
-    char *lower = span_dup(json_span(value));
-    for (char *p = lower; *p != '\0'; p++) {
-        *p = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
+/* Tags are stored in lower case; whatever is compared with them is taken as text. */
+static json_t *of_tag(json_t *node) {
+    struct buf text = BUF_INIT;
+    quote_plain(&text, json_array_get(node, 2));
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        text.ptr[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
     }
-    json_t *result = json_string(lower);
-    mem_free(lower);
-    return result;
-}
-
-static json_t *of_tag(struct expander *x, json_t *node) {
-    const json_t *value = json_array_get(node, 2);
-    if (!json_is_string(value)) {
-        error_set(x->err, "pql/refused", "a tag is compared with text");
-        return NULL;
-    }
-    return json_pack("[O, s, o]", json_array_get(node, 0), "tags", lower_text(value));
+    json_t *lower = json_stringn(text.ptr != NULL ? text.ptr : "", text.len);
+    buf_free(&text);
+    return json_pack("[O, s, o]", json_array_get(node, 0), "tags", lower);
 }
 
 /* What a node that has three elements stands for. NULL without an error: for nothing, it is left out. */
@@ -210,6 +204,11 @@ static json_t *expand_triple(struct expander *x, const struct entity *e, json_t 
     }
     if (equals && is_text(field, "node_state")) {
         return node_state(x, value);
+    }
+    if ((ast_is(field, "fact") || ast_is(field, "parameter")) &&
+        (json_array_size(field) != 2 || !json_is_string(json_array_get(field, 1)))) {
+        error_set(x->err, "pql/refused", "An unexpected error occurred while processing the request");
+        return NULL;
     }
     if (ast_is(field, "parameter") && has_operator(node, matching)) {
         return of_parameter(node);
@@ -230,7 +229,7 @@ static json_t *expand_triple(struct expander *x, const struct entity *e, json_t 
         return json_pack("[s, O, b]", "null?", field, 1);
     }
     if (is_text(field, "tag")) {
-        return of_tag(x, node);
+        return of_tag(node);
     }
     return json_incref(node);
 }

@@ -340,6 +340,12 @@ const struct entity *entity_get(enum entity_id id) {
     return &entities[id];
 }
 
+const struct entity *entity_none(void) {
+    static const struct field no_fields[] = {END_OF_FIELDS};
+    static const struct entity none = {.id = ENTITY_COUNT, .name = "null", .alias = "null", .fields = no_fields};
+    return &none;
+}
+
 const struct entity *entity_by_name(struct span name) {
     for (size_t i = 0; i < ENTITY_COUNT; i++) {
         bool selectable = i != ENTITY_FACT_NAMES && i != ENTITY_NODES_WITH_EXPIRATION &&

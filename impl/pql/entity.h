@@ -85,6 +85,8 @@ struct entity {
 };
 
 const struct entity *entity_get(enum entity_id id);
+/* Without fields: what PuppetDB makes of an unknown one inside of a query. Its id is ENTITY_COUNT. */
+const struct entity *entity_none(void);
 const struct entity *entity_by_name(struct span name); /* "fact_contents"; what a select_… or an inner from may name */
 const struct entity *entity_by_select(struct span name); /* "select_fact_contents"; or NULL */
 const struct entity *entity_for_query(struct span name); /* what a query may be about; dashes are fine */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "plan_build.h"
 #include "quote.h"
+#include <stdarg.h>
 #include <string.h>
 
 struct plan *plan_new(const struct entity *e) {
@@ -76,8 +77,22 @@ static bool function_by_name(const char *name, enum plan_function *out) {
     return false;
 }
 
+static bool bad_call(struct error *err, bool projected, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* In a projection only the database minds. */
+static bool bad_call(struct error *err, bool projected, const char *format, ...) {
+    struct buf text = BUF_INIT;
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(&text, format, args);
+    va_end(args);
+    error_set(err, projected ? "pql/refused" : "pql/bad-query", "%s%s", projected ? "ERROR: " : "", text.ptr);
+    buf_free(&text);
+    return false;
+}
+
 /* ["function", name, field?, mask?] */
-bool plan_call_parse(const struct entity *e, const json_t *function, struct plan_call *out, struct error *err) {
+bool plan_call_parse(const struct entity *e, const json_t *function, bool projected, struct plan_call *out,
+                     struct error *err) {
     *out = (struct plan_call){PLAN_COUNT, NULL, NULL};
     const char *name = json_string_value(json_array_get(function, 1));
     if (!function_by_name(name, &out->function)) {
@@ -87,7 +102,7 @@ bool plan_call_parse(const struct entity *e, const json_t *function, struct plan
     size_t wanted = out->function == PLAN_TO_STRING ? 2 : 1;
     size_t given = json_array_size(function) - 2;
     if (given != wanted && !(out->function == PLAN_COUNT && given == 0)) {
-        return error_set(err, "pql/bad-query", "wrong number of arguments (%zu) provided for function %s", given, name);
+        return bad_call(err, projected, "wrong number of arguments (%zu) provided for function %s", given, name);
     }
     if (field == NULL) {
         return true;
@@ -96,7 +111,7 @@ bool plan_call_parse(const struct entity *e, const json_t *function, struct plan
     if (out->field == NULL || (out->field->flags & FIELD_QUERYABLE) == 0) {
         struct buf text = BUF_INIT;
         quote_readable(&text, field);
-        error_set(err, "pql/bad-query", "field %s is not a valid queryable field", text.ptr);
+        bad_call(err, projected, "field %s is not a valid queryable field", text.ptr);
         buf_free(&text);
         return false;
     }
@@ -141,7 +156,7 @@ bool plan_add_column(struct plan *p, const json_t *column, struct error *err) {
 
 static bool add_call(struct plan *p, const json_t *function, struct error *err) {
     struct plan_call call;
-    if (!plan_call_parse(p->entity, function, &call, err)) {
+    if (!plan_call_parse(p->entity, function, true, &call, err)) {
         return false;
     }
     p->calls = mem_realloc(p->calls, (p->call_count + 1) * sizeof *p->calls);
@@ -288,7 +303,12 @@ struct plan *plan_source_build(json_t *source, struct error *err) {
     struct plan *p = NULL;
     bool ok = false;
     if (ast_is(source, "from") && json_is_array(third)) {
-        p = plan_new(entity_by_name(json_span(json_array_get(source, 1))));
+        const struct entity *e = entity_by_name(json_span(json_array_get(source, 1)));
+        if (e == NULL) {
+            error_set(err, "pql/refused", "a subquery of an unknown entity");
+            return NULL;
+        }
+        p = plan_new(e);
         struct ast_from from;
         condition = third;
         ok = ast_take_apart(source, &from, err) && plan_page(p, from.order_by, from.limit, from.offset, err) &&
@@ -342,6 +362,10 @@ static bool check_and_build(struct plan *p, json_t *query, struct error *err) {
 
 static const struct entity *entity_of_query(const char *name, const struct plan_options *o, struct error *err) {
     const struct entity *e = entity_for_query(span_of(name));
+    if (e == NULL && (strstr(name, "event_counts") != NULL || strstr(name, "event-counts") != NULL)) {
+        error_set(err, "pql/refused", "An unexpected error occurred while processing the request");
+        return NULL;
+    }
     if (e == NULL) {
         char *underscored = str_dup(name);
         for (char *c = underscored; *c != '\0'; c++) {

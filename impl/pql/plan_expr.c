@@ -108,18 +108,13 @@ static bool is_path(const json_t *value) {
 static struct plan_expr *path_expr(enum plan_op op, const struct field *f, json_t *paths, struct error *err) {
     size_t i;
     json_t *path;
-    struct plan_expr *x = NULL;
     json_array_foreach(paths, i, path) {
-        if (op == PLAN_PATH_ONE_OF && !is_path(path)) {
-            struct buf text = BUF_INIT;
-            quote_readable(&text, path);
-            error_set(err, "pql/bad-query", "Path array element wasn't string or integer in %s", text.ptr);
-            buf_free(&text);
+        if (!is_path(path)) { /* the place for the path stays empty in PuppetDB, too */
+            error_set(err, "pql/bad-query", "Path array element wasnt string or integer in {0}");
             return NULL;
         }
     }
-    x = on_field(op, f, paths);
-    return x;
+    return on_field(op, f, paths);
 }
 
 static struct plan_expr *build_equal(const struct entity *e, json_t *node, struct error *err) {
@@ -207,7 +202,7 @@ static struct plan_expr *build_path_match(const struct entity *e, json_t *node, 
     if (f == NULL || !is_path(patterns)) {
         struct buf text = BUF_INIT;
         quote_readable(&text, patterns);
-        error_set(err, "pql/bad-query", "Regex array element wasn't string or integer in %s", text.ptr);
+        error_set(err, "pql/refused", "Value does not match schema: %s", text.ptr);
         buf_free(&text);
         return NULL;
     }
@@ -322,7 +317,7 @@ static struct plan_expr *build_call_compare(const struct entity *e, json_t *node
     struct plan_expr *x = new_expr(PLAN_CALL_COMPARE);
     x->compare = how;
     x->value = json_incref(json_array_get(node, 2));
-    if (!plan_call_parse(e, json_array_get(node, 1), &x->call, err)) {
+    if (!plan_call_parse(e, json_array_get(node, 1), false, &x->call, err)) {
         plan_expr_free(x);
         return NULL;
     }

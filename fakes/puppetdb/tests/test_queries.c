@@ -263,7 +263,7 @@ static const struct {
     {"nodes { facts { limit 1 } }", "pql/bad-query", "An implicit subquery takes a filter only"},
     {"[\"from\",\"shoes\"]", "pql/bad-query", "Invalid entity 'shoes' in query"},
     {"[\"=\",\"certname\",\"a\"]", "pql/bad-query", "Your initial query must be of the form"},
-    {"[\"from\",\"nodes\",\"x\"]", "pql/bad-query",
+    {"[\"from\",\"environments\",\"x\"]", "pql/bad-query",
      "Your `from` query accepts an optional query only as a second argument."},
     {"[\"from\",\"nodes\",[\"not\"]]", "pql/bad-query", "'not' takes exactly one argument, but 0 were supplied"},
     {"[\"from\",\"nodes\",[\"or\"]]", "pql/bad-query", "'or' takes at least one argument, but none were supplied"},
