@@ -116,7 +116,7 @@ bool bench_logged(const struct bench *b, const char *text);
  *   #!sim                 first line; without it the "file" is no program
  *   takes MS · exit N · signal N · out TEXT · raw HEX · err TEXT · nolf (no newline behind the output)
  *   stdin (prints its input) · env NAME (prints NAME=value or nothing) · args (prints its arguments) · fill BYTES
- *   metadata TEXT (printed when called with the argument "metadata", nothing else is then) */
+ *   metadata TEXT (printed when called with the argument "metadata"; metaerr TEXT: on stderr then; nothing else is) */
 void virtual_install(struct bench *b);
 
 #endif

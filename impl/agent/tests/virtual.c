@@ -40,7 +40,7 @@ static void do_line(struct virtual_run *r, struct sim_exec *x, struct span line,
         buf_printf(&r->out, "%s%s", name, *newline ? "\n" : "");
     } else if (span_eq_cstr(word, "raw")) {
         hex_decode(&r->out, rest);
-    } else if (span_eq_cstr(word, "err")) {
+    } else if (span_eq_cstr(word, "err") || span_eq_cstr(word, "metaerr")) {
         buf_printf(&r->err, "%s\n", name);
     } else if (span_eq_cstr(word, "rawerr")) {
         hex_decode(&r->err, rest);
@@ -81,7 +81,7 @@ static void interpret(struct virtual_run *r, struct sim_exec *x, struct span tex
     while (span_split(&text, '\n', &line)) {
         if (metadata && span_starts_with(line, "metadata ")) {
             buf_append_span(&r->out, span_sub(line, 9, line.len));
-        } else if (!metadata || span_starts_with(line, "err ") || span_starts_with(line, "takes ")) {
+        } else if (!metadata || span_starts_with(line, "metaerr ") || span_starts_with(line, "takes ")) {
             do_line(r, x, line, &newline);
         }
     }
