@@ -24,6 +24,7 @@ void plan_expr_free(struct plan_expr *x) {
     }
     field_path_free(&x->path);
     json_decref(x->value);
+    mem_free(x->call.mask);
     plan_free(x->query);
     mem_free(x->operands);
     mem_free(x->fields);
@@ -43,7 +44,7 @@ void plan_free(struct plan *p) {
         field_path_free(&p->groups[i].path);
     }
     for (size_t i = 0; i < p->call_count; i++) {
-        mem_free((char *)p->calls[i].mask);
+        mem_free(p->calls[i].mask);
     }
     plan_expr_free(p->where);
     mem_free(p->columns);

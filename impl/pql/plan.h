@@ -15,7 +15,7 @@ enum plan_function { PLAN_COUNT, PLAN_AVG, PLAN_SUM, PLAN_MIN, PLAN_MAX, PLAN_TO
 struct plan_call {
     enum plan_function function;
     const struct field *field; /* NULL: all rows, count() */
-    const char *mask;          /* of to_string */
+    char *mask;                /* of to_string */
 };
 
 enum plan_op {

@@ -304,7 +304,7 @@ static const struct {
     {"nodes { certname ~ \"*a\" }", "puppetdb/regex", "ERROR: invalid regular expression: quantifier operand invalid"},
     {"inventory { facts.x ~ \"a{2,1}\" }", "puppetdb/regex",
      "ERROR: invalid regular expression: invalid repetition count(s)"},
-    {"[\"from\",\"nodes\"", "pql/json", "Json parse error at line 1, column 15:"},
+    {"[\"from\",\"nodes\"", "pql/json", "Json parse error at line 1, column 16:"},
     {"[\"from\",\"nodes\"] [1]", "pql/json", "Only one query may be sent in a request."},
 };
 
