@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 2, EXIT_CONFIGURATION = 3, DRAIN_MS = 5000 };
+enum { EXIT_USAGE = 2, EXIT_CONFIGURATION = 3, DRAIN_MS = 5000, TRIM_INTERVAL_MS = 10000, TRIM_SESSIONS_MIN = 100 };
 #define DEFAULT_CONFIG "/etc/puppetlabs/pcp-broker/conf.d"
 #define RULE_FOR_ALL                                                                                                   \
     "authorization { version: 1, rules: [{ name: all, sort-order: 500, allow-unauthenticated: true,"                   \
@@ -33,6 +33,8 @@ struct daemon {
     struct logger log, access, http;
     struct real_log *log_file, *access_file, *http_file;
     bool stopping;
+    struct timer trim;
+    size_t peak; /* of sessions since memory was last given back */
 };
 
 /* ---- command line */
@@ -196,8 +198,21 @@ static void on_stopped(void *ctx) {
     real_world_stop(d->world);
 }
 
+/* When most clients of a peak have gone, what they used goes back to the system. */
+static void trim(void *ctx) {
+    struct daemon *d = ctx;
+    size_t count = broker_session_count(d->broker);
+    d->peak = count > d->peak ? count : d->peak;
+    if (d->peak >= TRIM_SESSIONS_MIN && count < d->peak / 2) {
+        malloc_trim(0);
+        d->peak = count;
+    }
+    world_timer_start(d->world, &d->trim, TRIM_INTERVAL_MS, trim, d);
+}
+
 static void on_stop(void *ctx) {
     struct daemon *d = ctx;
+    world_timer_stop(d->world, &d->trim);
     if (d->stopping) {
         real_world_stop(d->world);
         return;
@@ -280,6 +295,7 @@ static bool serve(struct daemon *d, struct error *err) {
     real_signal(d->world, SIGHUP, on_reload, d);
     real_signal(d->world, SIGUSR2, on_reopen, d);
     broker_start(d->broker);
+    trim(d);
     log_info(&d->log, "Listening on port %u", broker_port(d->broker));
     real_world_run(d->world);
     broker_free(d->broker);
