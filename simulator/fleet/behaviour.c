@@ -35,8 +35,11 @@ bool duration_dist(const json_t *spec, struct dist *out_us, struct error *err) {
             !read_duration(json_array_get(uniform, 1), &b, err)) {
             return false;
         }
+        if (a > b) {
+            return error_set(err, "behaviour", "uniform: the first duration must not be longer than the second");
+        }
         *out_us = dist_uniform(a, b);
-        return a <= b || error_set(err, "behaviour", "uniform: the first duration must not be longer than the second");
+        return true;
     }
     if (json_object_size(spec) == 1 && json_object_size(lognormal) == 2) {
         if (!read_duration(json_object_get(lognormal, "p50"), &a, err) ||

@@ -56,8 +56,8 @@ struct disk {
     uint64_t ops;
     uint64_t fail_at; /* value of ops; 0: never */
     const char *fail_kind;
-    uint64_t dead_at;        /* value of ops from which on everything fails; 0: never */
-    uint64_t syncs, lie_at;  /* syncs so far; the number of the one that is only claimed; 0: none */
+    uint64_t dead_at;            /* value of ops from which on everything fails; 0: never */
+    uint64_t syncs, lie_at;      /* syncs so far; the number of the one that is only claimed; 0: none */
     struct sim_disk_fault fault; /* ops 0: none */
     char *fault_prefix;
     struct dist sync_latency_us;

@@ -38,6 +38,10 @@ struct sim_link sim_link_get(struct sim *sim, const char *from, const char *to) 
     return *effective(sim, from, to);
 }
 
+bool sim_link_is_set(struct sim *sim, const char *from, const char *to) {
+    return find(sim, from, to) != NULL;
+}
+
 void sim_link_set(struct sim *sim, const char *from, const char *to, const struct sim_link *link) {
     char *key = link_key(from, to);
     if (link == NULL) {

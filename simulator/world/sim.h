@@ -113,6 +113,7 @@ void sim_power_on(struct world *host);
  * (any, to), (any, any). A NULL link drops the setting. */
 void sim_link_set(struct sim *sim, const char *from, const char *to, const struct sim_link *link);
 struct sim_link sim_link_get(struct sim *sim, const char *from, const char *to);
+bool sim_link_is_set(struct sim *sim, const char *from, const char *to); /* by sim_link_set() for this very pair */
 /* Both ends of every connection between the two hosts (b NULL: of a with anyone) see a reset. Returns how many. */
 size_t sim_reset_connections(struct world *a, struct world *b);
 /* One end of every such connection is gone without a word: the other learns of it when it sends. Returns how many. */

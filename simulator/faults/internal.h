@@ -1,0 +1,74 @@
+/* What the files of faults share. */
+#ifndef DALANG_FAULTS_INTERNAL_H
+#define DALANG_FAULTS_INTERNAL_H
+
+#include "base/map.h"
+#include "simulator/faults/faults.h"
+
+/* What a fault does to every segment one way. Zero: nothing. */
+struct link_effect {
+    struct list_link link; /* in faults->effects */
+    const struct active *owner;
+    char *from, *to; /* NULL: any */
+    bool cut;
+    bool slow;
+    struct dist latency_us;
+    uint64_t reorder_us;
+    uint64_t bytes_per_s;
+    uint32_t loss_ppm, corrupt_ppm, refuse_ppm, reset_ppm;
+};
+
+/* A fault that lasts. */
+struct active {
+    struct list_link link; /* in faults->active */
+    struct faults *faults;
+    struct timer end;
+    void (*undo)(struct faults *f, struct active *a);
+    char **hosts;
+    size_t host_count;
+    char *name; /* of a service */
+};
+
+enum { KINDS_MAX = 24 };
+struct faults {
+    struct sim *sim;
+    struct faults_hooks hooks;
+    struct rng rng;
+    struct list active;
+    struct list effects;  /* of all active faults, in the order they began */
+    struct map link_keys; /* see links.c */
+    struct list down;     /* hosts that were killed: struct down */
+    uint64_t injected[KINDS_MAX];
+    /* a swarm under way */
+    struct timer swarm_timer;
+    struct swarm swarm;
+    struct swarm_targets targets;
+    struct rng swarm_rng;
+    uint64_t swarm_until_us;
+};
+
+struct down {
+    struct list_link link;
+    struct faults *faults;
+    struct timer back;
+    char *host;
+};
+
+/* links.c: puts all effects together and sets the sim's links. */
+void links_apply(struct faults *f);
+void links_free(struct faults *f);
+
+/* hosts.c: HOST of the description. check only: f NULL, nothing is looked up. */
+bool hosts_read(struct faults *f, const json_t *value, const char *where, char ***names, size_t *count,
+                struct error *err);
+void hosts_free(char **names, size_t count);
+
+/* crash.c */
+bool crash_hosts(struct faults *f, char *const *names, size_t count, enum sim_crash_kind kind, uint64_t down_us,
+                 bool comes_back, struct error *err);
+bool crash_heal(struct faults *f, struct error *err);
+void crash_free(struct faults *f);
+
+void swarm_stop(struct faults *f);
+
+#endif
