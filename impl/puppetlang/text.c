@@ -381,7 +381,7 @@ static bool gather_lines(struct gathering *g, const struct extent *e) {
 
 struct pl_node *pl_parse_heredoc(struct pl_parser *p) {
     struct heredoc h;
-    struct extent e;
+    struct extent e = {0};
     size_t start = p->token.at, resume = p->lexer.at;
     if (!read_spec(p, &h) || !find_extent(p, &h, &e)) {
         return NULL;
