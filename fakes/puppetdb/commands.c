@@ -11,16 +11,16 @@
 struct command {
     const char *name;
     int64_t oldest, newest; /* versions */
-    bool (*apply)(struct store *s, const json_t *payload, int64_t now_ms, struct error *err);
+    bool (*apply)(struct pdb *s, const json_t *payload, int64_t now_ms, struct error *err);
 };
 
 static const struct command commands[] = {/* sorted: the error text lists them */
-                                          {"configure expiration", 1, 1, store_configure_expiration},
-                                          {"deactivate node", 3, 3, store_deactivate},
-                                          {"replace catalog", 6, 9, store_replace_catalog},
-                                          {"replace catalog inputs", 1, 1, store_replace_catalog_inputs},
-                                          {"replace facts", 4, 5, store_replace_facts},
-                                          {"store report", 5, 8, store_add_report}};
+                                          {"configure expiration", 1, 1, pdb_configure_expiration},
+                                          {"deactivate node", 3, 3, pdb_deactivate},
+                                          {"replace catalog", 6, 9, pdb_replace_catalog},
+                                          {"replace catalog inputs", 1, 1, pdb_replace_catalog_inputs},
+                                          {"replace facts", 4, 5, pdb_replace_facts},
+                                          {"store report", 5, 8, pdb_add_report}};
 enum { COMMAND_COUNT = sizeof commands / sizeof commands[0] };
 
 static const struct command *command_named(const char *name) {

@@ -181,5 +181,5 @@ void fake_puppetdb_generate(struct fake_puppetdb *p, size_t count, uint64_t seed
         json_decref(facts);
         mem_free(name);
     }
-    store_end(p->store, true);
+    pdb_end(p->store, true);
 }

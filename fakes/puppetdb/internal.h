@@ -10,7 +10,7 @@
 
 struct fake_puppetdb {
     struct fake base; /* first */
-    struct store *store;
+    struct pdb *store;
     struct fake_puppetdb_opts opts;
     bool keep_stored;  /* the database came with data: the first load leaves it */
     json_t *allowlist; /* array of names, or NULL: everybody */
@@ -47,8 +47,8 @@ bool puppetdb_check_content(struct http_exchange *ex); /* 406, 415 */
 bool puppetdb_load(struct fake *f, const json_t *state, struct error *err);
 json_t *puppetdb_dump(struct fake *f);
 /* One entry of "nodes" or "reports". */
-bool puppetdb_load_node(struct store *s, const json_t *node, int64_t now_ms, struct error *err);
-bool puppetdb_load_report(struct store *s, const json_t *given, int64_t now_ms, struct error *err);
+bool puppetdb_load_node(struct pdb *s, const json_t *node, int64_t now_ms, struct error *err);
+bool puppetdb_load_report(struct pdb *s, const json_t *given, int64_t now_ms, struct error *err);
 
 /* commands.c */
 void puppetdb_waiters_detach(struct fake_puppetdb *p);

@@ -24,7 +24,7 @@ struct fake_puppetdb *fake_puppetdb_new(struct world *w, const struct fake_puppe
     struct fake_puppetdb *p = mem_zalloc(sizeof *p);
     p->opts = *opts;
     list_init(&p->waiting);
-    p->store = store_open(world_sqlite_vfs(w), opts->path, err);
+    p->store = pdb_open(world_sqlite_vfs(w), opts->path, err);
     p->keep_stored = opts->path != NULL && opts->state == NULL;
     if (p->store == NULL || !fake_init(&p->base, w, &service, opts->state, opts->log, err)) {
         fake_puppetdb_free(p);

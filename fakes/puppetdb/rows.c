@@ -21,13 +21,13 @@ static void bind(sqlite3_stmt *stmt, int at, const json_t *value) {
     }
 }
 
-static bool failed(struct store *s, struct error *err) {
+static bool failed(struct pdb *s, struct error *err) {
     const char *why = sqlite3_errmsg(s->db);
     bool regex = strncmp(why, "ERROR: invalid regular expression", 33) == 0;
     return error_set(err, regex ? "puppetdb/regex" : "puppetdb/database", "%s", why);
 }
 
-sqlite3_stmt *rows_prepare(struct store *s, const char *text, const json_t *params, struct error *err) {
+sqlite3_stmt *rows_prepare(struct pdb *s, const char *text, const json_t *params, struct error *err) {
     sqlite3_stmt *stmt = NULL;
     if (sqlite3_prepare_v2(s->db, text, -1, &stmt, NULL) != SQLITE_OK) {
         failed(s, err);
@@ -112,7 +112,7 @@ static void write_row(struct buf *out, sqlite3_stmt *stmt, const struct sql *sql
     buf_append_cstr(out, pretty ? "\n}" : "}");
 }
 
-static int64_t write_all(struct store *s, const struct sql *sql, bool pretty, struct buf *out, struct error *err) {
+static int64_t write_all(struct pdb *s, const struct sql *sql, bool pretty, struct buf *out, struct error *err) {
     sqlite3_stmt *stmt = rows_prepare(s, sql->text.ptr, sql->params, err);
     if (stmt == NULL) {
         return -1;
@@ -138,18 +138,18 @@ static int64_t write_all(struct store *s, const struct sql *sql, bool pretty, st
     return ok ? rows : -1;
 }
 
-bool rows_write(struct store *s, const struct sql *sql, bool pretty, struct buf *out, struct error *err) {
+bool rows_write(struct pdb *s, const struct sql *sql, bool pretty, struct buf *out, struct error *err) {
     buf_append_cstr(out, pretty ? "[ " : "[");
     bool ok = write_all(s, sql, pretty, out, err) >= 0;
     buf_append_cstr(out, pretty ? " ]" : "]");
     return ok;
 }
 
-int64_t rows_write_bare(struct store *s, const struct sql *sql, struct buf *out, struct error *err) {
+int64_t rows_write_bare(struct pdb *s, const struct sql *sql, struct buf *out, struct error *err) {
     return write_all(s, sql, false, out, err);
 }
 
-bool rows_number(struct store *s, const struct sql *sql, int64_t *out, struct error *err) {
+bool rows_number(struct pdb *s, const struct sql *sql, int64_t *out, struct error *err) {
     sqlite3_stmt *stmt = rows_prepare(s, sql->text.ptr, sql->params, err);
     if (stmt == NULL) {
         return false;

@@ -5,7 +5,7 @@
 #include "sql.h"
 
 /* What EXPLAIN says, in the form of PostgreSQL's plans: the steps of SQLite's. */
-static bool explain(struct store *s, const struct sql *sql, struct buf *out, struct error *err) {
+static bool explain(struct pdb *s, const struct sql *sql, struct buf *out, struct error *err) {
     char *text = str_printf("EXPLAIN QUERY PLAN %s", sql->text.ptr);
     sqlite3_stmt *stmt = rows_prepare(s, text, sql->params, err);
     mem_free(text);

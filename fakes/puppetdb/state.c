@@ -42,7 +42,7 @@ static json_t *payload_of(const json_t *node, int64_t now_ms) {
     return payload;
 }
 
-static bool load_facts(struct store *s, const json_t *node, int64_t now_ms, struct error *err) {
+static bool load_facts(struct pdb *s, const json_t *node, int64_t now_ms, struct error *err) {
     json_t *facts = json_object_get(node, "facts");
     if (facts == NULL) {
         return true;
@@ -57,12 +57,12 @@ static bool load_facts(struct store *s, const json_t *node, int64_t now_ms, stru
     copy_key(payload, "package_inventory", node, "packages");
     copy_key(payload, "timestamp", node, "facts_timestamp");
     copy_key(payload, "hash", node, "facts_hash");
-    bool ok = store_replace_facts(s, payload, now_ms, err);
+    bool ok = pdb_replace_facts(s, payload, now_ms, err);
     json_decref(payload);
     return ok;
 }
 
-static bool load_catalog(struct store *s, const json_t *node, int64_t now_ms, struct error *err) {
+static bool load_catalog(struct pdb *s, const json_t *node, int64_t now_ms, struct error *err) {
     const json_t *given = json_object_get(node, "catalog");
     if (!json_is_object(given) && json_object_get(node, "resources") == NULL) {
         return true;
@@ -75,27 +75,27 @@ static bool load_catalog(struct store *s, const json_t *node, int64_t now_ms, st
     set_if_absent(payload, "version", json_string("1"));
     set_if_absent(payload, "resources", json_array());
     set_if_absent(payload, "edges", json_array());
-    bool ok = store_replace_catalog(s, payload, now_ms, err);
+    bool ok = pdb_replace_catalog(s, payload, now_ms, err);
     json_decref(payload);
     return ok;
 }
 
-bool puppetdb_load_node(struct store *s, const json_t *node, int64_t now_ms, struct error *err) {
-    const char *certname = store_need_text(node, "certname", err);
+bool puppetdb_load_node(struct pdb *s, const json_t *node, int64_t now_ms, struct error *err) {
+    const char *certname = pdb_need_text(node, "certname", err);
     if (certname == NULL || !load_facts(s, node, now_ms, err) || !load_catalog(s, node, now_ms, err)) {
         return false;
     }
-    int64_t id = store_node(s, certname);
-    store_run(s, "UPDATE node SET deactivated = ?, expired = ? WHERE id = ?", "mmi",
-              store_time(node, "deactivated", -1), store_time(node, "expired", -1), id);
+    int64_t id = pdb_node(s, certname);
+    pdb_run(s, "UPDATE node SET deactivated = ?, expired = ? WHERE id = ?", "mmi", pdb_time(node, "deactivated", -1),
+            pdb_time(node, "expired", -1), id);
     const json_t *expires = json_object_get(node, "expires_facts");
-    store_run(s, "UPDATE node SET expires_facts = ?, expires_facts_updated = ? WHERE id = ?", "Bmi", expires,
-              store_time(node, "expires_facts_updated", -1), id);
+    pdb_run(s, "UPDATE node SET expires_facts = ?, expires_facts_updated = ? WHERE id = ?", "Bmi", expires,
+            pdb_time(node, "expires_facts_updated", -1), id);
     json_t *inputs = json_object_get(node, "catalog_inputs");
-    return inputs == NULL || store_replace_catalog_inputs(s, inputs, now_ms, err);
+    return inputs == NULL || pdb_replace_catalog_inputs(s, inputs, now_ms, err);
 }
 
-bool puppetdb_load_report(struct store *s, const json_t *given, int64_t now_ms, struct error *err) {
+bool puppetdb_load_report(struct pdb *s, const json_t *given, int64_t now_ms, struct error *err) {
     json_t *report = json_copy((json_t *)(uintptr_t)given);
     set_if_absent(report, "environment", json_string(default_environment));
     set_if_absent(report, "producer", json_string(default_producer));
@@ -112,13 +112,13 @@ bool puppetdb_load_report(struct store *s, const json_t *given, int64_t now_ms, 
     for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
         set_if_absent(report, lists[i], json_array());
     }
-    bool ok = store_add_report(s, report, now_ms, err);
+    bool ok = pdb_add_report(s, report, now_ms, err);
     json_decref(report);
     return ok;
 }
 
-static bool load_list(struct store *s, const json_t *state, const char *key,
-                      bool (*load)(struct store *, const json_t *, int64_t, struct error *), int64_t now_ms,
+static bool load_list(struct pdb *s, const json_t *state, const char *key,
+                      bool (*load)(struct pdb *, const json_t *, int64_t, struct error *), int64_t now_ms,
                       struct error *err) {
     const json_t *list = json_object_get(state, key);
     if (list != NULL && !json_is_array(list)) {
@@ -134,12 +134,12 @@ static bool load_list(struct store *s, const json_t *state, const char *key,
     return true;
 }
 
-static bool load_name(struct store *s, const json_t *name, int64_t now_ms, struct error *err) {
+static bool load_name(struct pdb *s, const json_t *name, int64_t now_ms, struct error *err) {
     (void)now_ms;
     if (!json_is_string(name)) {
         return error_set(err, "puppetdb/state", "a name must be text");
     }
-    store_environment(s, json_string_value(name));
+    pdb_environment(s, json_string_value(name));
     return true;
 }
 
@@ -174,12 +174,12 @@ bool puppetdb_load(struct fake *f, const json_t *state, struct error *err) {
     int64_t now_ms = fake_now_ms(f);
     pdb_begin(p->store);
     if (!p->keep_stored) {
-        store_clear(p->store);
+        pdb_clear(p->store);
     }
     bool ok = load_list(p->store, state, "environments", load_name, now_ms, err) &&
               load_list(p->store, state, "nodes", puppetdb_load_node, now_ms, err) &&
               load_list(p->store, state, "reports", puppetdb_load_report, now_ms, err);
-    store_end(p->store, ok);
+    pdb_end(p->store, ok);
     if (ok) {
         json_decref(p->allowlist);
         json_t *allowlist = json_object_get(state, "allowlist");
@@ -232,7 +232,7 @@ static json_t *read_row(sqlite3_stmt *q, const struct dumped *columns) {
     return row;
 }
 
-static json_t *read_rows(struct store *s, const char *sql, int64_t id, const struct dumped *columns) {
+static json_t *read_rows(struct pdb *s, const char *sql, int64_t id, const struct dumped *columns) {
     json_t *rows = json_array();
     sqlite3_stmt *q = pdb_query(s, sql, "i", id);
     while (sqlite3_step(q) == SQLITE_ROW) {
@@ -260,7 +260,7 @@ static const struct dumped catalog_columns[] = {{"version", text_column},
                                                 {"timestamp", time_column},
                                                 {NULL, NULL}};
 
-static json_t *dump_catalog(struct store *s, int64_t node) {
+static json_t *dump_catalog(struct pdb *s, int64_t node) {
     json_t *rows =
         read_rows(s,
                   "SELECT c.version, e.name, c.hash, c.transaction_uuid, c.catalog_uuid, c.code_id, c.job_id, "
@@ -290,7 +290,7 @@ static json_t *dump_catalog(struct store *s, int64_t node) {
 static const struct dumped package_columns[] = {
     {"name", text_column}, {"version", text_column}, {"provider", text_column}, {NULL, NULL}};
 
-static json_t *dump_packages(struct store *s, int64_t node) {
+static json_t *dump_packages(struct pdb *s, int64_t node) {
     json_t *rows =
         read_rows(s,
                   "SELECT k.name, k.version, k.provider FROM node_package np JOIN package k ON k.id = np.package "
@@ -307,7 +307,7 @@ static json_t *dump_packages(struct store *s, int64_t node) {
     return list;
 }
 
-static json_t *dump_facts(struct store *s, int64_t node) {
+static json_t *dump_facts(struct pdb *s, int64_t node) {
     json_t *facts = json_object();
     sqlite3_stmt *q = pdb_query(
         s, "SELECT n.name, f.value FROM fact f JOIN fact_name n ON n.id = f.name WHERE f.node = ? ORDER BY n.name", "i",
@@ -319,7 +319,7 @@ static json_t *dump_facts(struct store *s, int64_t node) {
     return facts;
 }
 
-static json_t *dump_inputs(struct store *s, int64_t node) {
+static json_t *dump_inputs(struct pdb *s, int64_t node) {
     json_t *inputs = json_array();
     sqlite3_stmt *q = pdb_query(s, "SELECT type, name FROM catalog_input WHERE node = ?", "i", node);
     while (sqlite3_step(q) == SQLITE_ROW) {
@@ -355,7 +355,7 @@ static void drop_nulls(json_t *object) {
     }
 }
 
-static void dump_node(struct store *s, json_t *node) {
+static void dump_node(struct pdb *s, json_t *node) {
     int64_t id = json_int(node, "id", 0);
     json_object_del(node, "id");
     if (!json_is_null(json_object_get(node, "facts_timestamp"))) {
@@ -413,7 +413,7 @@ static const struct dumped event_columns[] = {{"status", text_column},
                                               {NULL, NULL}};
 
 /* The events of a report as resources with one event each. */
-static json_t *dump_events(struct store *s, int64_t report) {
+static json_t *dump_events(struct pdb *s, int64_t report) {
     json_t *events =
         read_rows(s,
                   "SELECT status, timestamp, resource_type, resource_title, property, name, new_value, old_value, "

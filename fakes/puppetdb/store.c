@@ -82,7 +82,7 @@ static bool database_error(sqlite3 *db, const char *what, struct error *err) {
     return error_set(err, "puppetdb/database", "%s: %s", what, db != NULL ? sqlite3_errmsg(db) : "out of memory");
 }
 
-static bool is_new(struct store *s) {
+static bool is_new(struct pdb *s) {
     sqlite3_stmt *stmt = NULL;
     bool found =
         sqlite3_prepare_v2(s->db, "SELECT 1 FROM sqlite_master WHERE name = 'node'", -1, &stmt, NULL) == SQLITE_OK &&
@@ -91,8 +91,8 @@ static bool is_new(struct store *s) {
     return !found;
 }
 
-struct store *store_open(const char *vfs, const char *path, struct error *err) {
-    struct store *s = mem_zalloc(sizeof *s);
+struct pdb *pdb_open(const char *vfs, const char *path, struct error *err) {
+    struct pdb *s = mem_zalloc(sizeof *s);
     map_init(&s->statements);
     map_init(&s->name_ids);
     map_init(&s->path_ids);
@@ -114,14 +114,14 @@ struct store *store_open(const char *vfs, const char *path, struct error *err) {
     return s;
 }
 
-static void forget_ids(struct store *s) {
+static void forget_ids(struct pdb *s) {
     map_free(&s->name_ids);
     map_free(&s->path_ids);
     map_init(&s->name_ids);
     map_init(&s->path_ids);
 }
 
-void pdb_close(struct store *s) {
+void pdb_close(struct pdb *s) {
     if (s == NULL) {
         return;
     }
@@ -136,7 +136,7 @@ void pdb_close(struct store *s) {
 
 /* ---------------------------------------------------------------- statements */
 
-sqlite3_stmt *store_statement(struct store *s, const char *sql) {
+sqlite3_stmt *pdb_statement(struct pdb *s, const char *sql) {
     sqlite3_stmt *stmt = map_get_cstr(&s->statements, sql);
     if (stmt == NULL) {
         int rc = sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
@@ -197,8 +197,8 @@ static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args) {
     }
 }
 
-sqlite3_stmt *pdb_query(struct store *s, const char *sql, const char *types, ...) {
-    sqlite3_stmt *stmt = store_statement(s, sql);
+sqlite3_stmt *pdb_query(struct pdb *s, const char *sql, const char *types, ...) {
+    sqlite3_stmt *stmt = pdb_statement(s, sql);
     va_list args;
     va_start(args, types);
     bind_all(stmt, types, args);
@@ -206,8 +206,8 @@ sqlite3_stmt *pdb_query(struct store *s, const char *sql, const char *types, ...
     return stmt;
 }
 
-void store_run(struct store *s, const char *sql, const char *types, ...) {
-    sqlite3_stmt *stmt = store_statement(s, sql);
+void pdb_run(struct pdb *s, const char *sql, const char *types, ...) {
+    sqlite3_stmt *stmt = pdb_statement(s, sql);
     va_list args;
     va_start(args, types);
     bind_all(stmt, types, args);
@@ -217,8 +217,8 @@ void store_run(struct store *s, const char *sql, const char *types, ...) {
     sqlite3_reset(stmt);
 }
 
-int64_t store_number(struct store *s, int64_t absent, const char *sql, const char *types, ...) {
-    sqlite3_stmt *stmt = store_statement(s, sql);
+int64_t pdb_number(struct pdb *s, int64_t absent, const char *sql, const char *types, ...) {
+    sqlite3_stmt *stmt = pdb_statement(s, sql);
     va_list args;
     va_start(args, types);
     bind_all(stmt, types, args);
@@ -230,74 +230,71 @@ int64_t store_number(struct store *s, int64_t absent, const char *sql, const cha
     return result;
 }
 
-void pdb_begin(struct store *s) {
+void pdb_begin(struct pdb *s) {
     if (s->depth++ == 0) {
-        store_run(s, "BEGIN", "");
-    } else {
-        store_run(s, "SAVEPOINT nested", "");
+        s->doomed = false;
+        pdb_run(s, "BEGIN", "");
     }
 }
 
-void store_end(struct store *s, bool keep) {
+bool pdb_end(struct pdb *s, bool keep) {
     assert(s->depth > 0);
-    if (!keep) {
+    s->doomed = s->doomed || !keep;
+    if (--s->depth > 0) {
+        return keep;
+    }
+    if (s->doomed) {
         forget_ids(s); /* some may never have been */
     }
-    if (--s->depth == 0) {
-        store_run(s, keep ? "COMMIT" : "ROLLBACK", "");
-    } else {
-        if (!keep) {
-            store_run(s, "ROLLBACK TO nested", "");
-        }
-        store_run(s, "RELEASE nested", "");
-    }
+    pdb_run(s, s->doomed ? "ROLLBACK" : "COMMIT", "");
+    return !s->doomed;
 }
 
-void store_clear(struct store *s) {
+void pdb_clear(struct pdb *s) {
     forget_ids(s);
     pdb_begin(s);
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         char *sql = str_printf("DELETE FROM %s", tables[i]);
-        store_run(s, sql, "");
+        pdb_run(s, sql, "");
         mem_free(sql);
     }
-    store_end(s, true);
+    pdb_end(s, true);
 }
 
 /* ---------------------------------------------------------------- names and payloads */
 
-static int64_t id_of(struct store *s, const char *find, const char *add, const char *name) {
+static int64_t id_of(struct pdb *s, const char *find, const char *add, const char *name) {
     if (name == NULL) {
         return 0;
     }
-    int64_t id = store_number(s, 0, find, "T", name);
+    int64_t id = pdb_number(s, 0, find, "T", name);
     if (id == 0) {
-        store_run(s, add, "T", name);
+        pdb_run(s, add, "T", name);
         id = sqlite3_last_insert_rowid(s->db);
     }
     return id;
 }
 
-int64_t store_environment(struct store *s, const char *name) {
+int64_t pdb_environment(struct pdb *s, const char *name) {
     return id_of(s, "SELECT id FROM environment WHERE name = ?", "INSERT INTO environment(name) VALUES(?)", name);
 }
 
-int64_t store_producer(struct store *s, const char *name) {
+int64_t pdb_producer(struct pdb *s, const char *name) {
     return id_of(s, "SELECT id FROM producer WHERE name = ?", "INSERT INTO producer(name) VALUES(?)", name);
 }
 
-int64_t store_node(struct store *s, const char *certname) {
+int64_t pdb_node(struct pdb *s, const char *certname) {
     return id_of(s, "SELECT id FROM node WHERE certname = ?", "INSERT INTO node(certname) VALUES(?)", certname);
 }
 
-void store_reactivate(struct store *s, int64_t node, int64_t producer_ms) {
-    store_run(s,
-              "UPDATE node SET deactivated = NULL, expired = NULL WHERE id = ? AND ? > max(ifnull(deactivated, 0), "
-              "ifnull(expired, 0))",
-              "ii", node, producer_ms);
+void pdb_reactivate(struct pdb *s, int64_t node, int64_t producer_ms) {
+    pdb_run(s,
+            "UPDATE node SET deactivated = NULL, expired = NULL WHERE id = ? AND ? > max(ifnull(deactivated, 0), "
+            "ifnull(expired, 0))",
+            "ii", node, producer_ms);
 }
 
-const char *store_need_text(const json_t *payload, const char *key, struct error *err) {
+const char *pdb_need_text(const json_t *payload, const char *key, struct error *err) {
     const char *text = json_str(payload, key);
     if (text == NULL) {
         error_set(err, "puppetdb/payload", "the payload needs the text '%s'", key);
@@ -305,12 +302,12 @@ const char *store_need_text(const json_t *payload, const char *key, struct error
     return text;
 }
 
-int64_t store_time(const json_t *payload, const char *key, int64_t absent_ms) {
+int64_t pdb_time(const json_t *payload, const char *key, int64_t absent_ms) {
     int64_t ms;
     return plan_parse_time(json_span(json_object_get(payload, key)), &ms) ? ms : absent_ms;
 }
 
-bool store_need_time(const json_t *payload, const char *key, int64_t *ms, struct error *err) {
+bool pdb_need_time(const json_t *payload, const char *key, int64_t *ms, struct error *err) {
     if (!plan_parse_time(json_span(json_object_get(payload, key)), ms)) {
         return error_set(err, "puppetdb/payload", "the payload needs the time '%s'", key);
     }

@@ -12,55 +12,57 @@
 #include <jansson.h>
 #include <sqlite3.h>
 
-struct store {
+struct pdb {
     sqlite3 *db;
     struct map statements;         /* SQL → sqlite3_stmt, kept prepared */
     unsigned depth;                /* of transactions */
+    bool doomed;                   /* one within failed */
     struct map name_ids, path_ids; /* of facts, as they come; text → id */
 };
 
 /* vfs and path may be NULL: SQLite's own, in memory. Errors: kind "puppetdb/database". */
-struct store *store_open(const char *vfs, const char *path, struct error *err);
-void pdb_close(struct store *s);
+struct pdb *pdb_open(const char *vfs, const char *path, struct error *err);
+void pdb_close(struct pdb *s);
 
 /* A prepared statement, reset and ready to be bound; belongs to the store. The SQL is the store's own: it must be
  * right. */
-sqlite3_stmt *store_statement(struct store *s, const char *sql);
+sqlite3_stmt *pdb_statement(struct pdb *s, const char *sql);
 /* Binds one value after the other by a letter each: i int64_t, t struct span (text), T const char * (NULL: null),
  * j const json_t * as text (NULL or JSON null: null), n nothing (null), b int as boolean, B const json_t * boolean or
  * null, m int64_t milliseconds (negative: null). Then runs it. */
-void store_run(struct store *s, const char *sql, const char *types, ...);
+void pdb_run(struct pdb *s, const char *sql, const char *types, ...);
 /* The same for one number of the first row; `absent` when there is none. */
-int64_t store_number(struct store *s, int64_t absent, const char *sql, const char *types, ...);
+int64_t pdb_number(struct pdb *s, int64_t absent, const char *sql, const char *types, ...);
 /* Binds as above; step it yourself, then sqlite3_reset(). */
-sqlite3_stmt *pdb_query(struct store *s, const char *sql, const char *types, ...);
+sqlite3_stmt *pdb_query(struct pdb *s, const char *sql, const char *types, ...);
 
-/* Nest. Only the outermost writes; a failed one undoes all. */
-void pdb_begin(struct store *s);
-void store_end(struct store *s, bool keep);
+/* Nest. Only the outermost writes, and only when none within it failed: all or nothing. (No savepoints: for those
+ * SQLite copies every page it touches, which makes filling ten times slower.) False: nothing was kept. */
+void pdb_begin(struct pdb *s);
+bool pdb_end(struct pdb *s, bool keep);
 
 /* Row ids of names, made when new. 0 for NULL. */
-int64_t store_environment(struct store *s, const char *name);
-int64_t store_producer(struct store *s, const char *name);
-int64_t store_node(struct store *s, const char *certname);
+int64_t pdb_environment(struct pdb *s, const char *name);
+int64_t pdb_producer(struct pdb *s, const char *name);
+int64_t pdb_node(struct pdb *s, const char *certname);
 
 /* The effect of commands (puppetdb.md §16), payloads in wire form with underscores. `now_ms` is when they arrive.
  * False after setting err (kind "puppetdb/payload") when the payload lacks what it needs; then nothing has changed.
  * Beyond the wire form, for state files: "timestamp" or "receive_time" (else now), "hash" and of
  * a resource "resource" (else computed). */
-bool store_replace_facts(struct store *s, const json_t *payload, int64_t now_ms, struct error *err);
-bool store_replace_catalog(struct store *s, const json_t *payload, int64_t now_ms, struct error *err);
-bool store_add_report(struct store *s, const json_t *payload, int64_t now_ms, struct error *err);
-bool store_deactivate(struct store *s, const json_t *payload, int64_t now_ms, struct error *err);
-bool store_configure_expiration(struct store *s, const json_t *payload, int64_t now_ms, struct error *err);
-bool store_replace_catalog_inputs(struct store *s, const json_t *payload, int64_t now_ms, struct error *err);
-void store_clear(struct store *s);
+bool pdb_replace_facts(struct pdb *s, const json_t *payload, int64_t now_ms, struct error *err);
+bool pdb_replace_catalog(struct pdb *s, const json_t *payload, int64_t now_ms, struct error *err);
+bool pdb_add_report(struct pdb *s, const json_t *payload, int64_t now_ms, struct error *err);
+bool pdb_deactivate(struct pdb *s, const json_t *payload, int64_t now_ms, struct error *err);
+bool pdb_configure_expiration(struct pdb *s, const json_t *payload, int64_t now_ms, struct error *err);
+bool pdb_replace_catalog_inputs(struct pdb *s, const json_t *payload, int64_t now_ms, struct error *err);
+void pdb_clear(struct pdb *s);
 
 /* Helpers of the commands. */
-const char *store_need_text(const json_t *payload, const char *key, struct error *err); /* NULL after setting err */
-bool store_need_time(const json_t *payload, const char *key, int64_t *ms, struct error *err);
-int64_t store_time(const json_t *payload, const char *key, int64_t absent_ms);
+const char *pdb_need_text(const json_t *payload, const char *key, struct error *err); /* NULL after setting err */
+bool pdb_need_time(const json_t *payload, const char *key, int64_t *ms, struct error *err);
+int64_t pdb_time(const json_t *payload, const char *key, int64_t absent_ms);
 /* Brings a deactivated node back when this is newer than its deactivation. */
-void store_reactivate(struct store *s, int64_t node, int64_t producer_ms);
+void pdb_reactivate(struct pdb *s, int64_t node, int64_t producer_ms);
 
 #endif

@@ -14,16 +14,16 @@ static int64_t id_in(struct map *ids, struct span key) {
     return (int64_t)(intptr_t)map_get(ids, key);
 }
 
-static int64_t name_id(struct store *s, const char *name) {
+static int64_t name_id(struct pdb *s, const char *name) {
     int64_t id = id_in(&s->name_ids, span_of(name));
     if (id != 0) {
         return id;
     }
-    id = store_number(s, 0, "SELECT id FROM fact_name WHERE name = ?", "T", name);
+    id = pdb_number(s, 0, "SELECT id FROM fact_name WHERE name = ?", "T", name);
     if (id == 0) {
         struct buf quoted = BUF_INIT;
         json_write_string(&quoted, span_of(name));
-        store_run(s, "INSERT INTO fact_name(name, json) VALUES(?, ?)", "Tt", name, buf_span(&quoted));
+        pdb_run(s, "INSERT INTO fact_name(name, json) VALUES(?, ?)", "Tt", name, buf_span(&quoted));
         id = sqlite3_last_insert_rowid(s->db);
         buf_free(&quoted);
     }
@@ -43,16 +43,16 @@ static void cut(struct buf *b, size_t len) {
     b->ptr[len] = '\0';
 }
 
-static int64_t path_id(struct store *s, struct place *at) {
+static int64_t path_id(struct pdb *s, struct place *at) {
     buf_append_char(&at->path, ']');
     struct span text = buf_span(&at->path);
     int64_t id = id_in(&s->path_ids, text);
     if (id == 0) {
-        id = store_number(s, 0, "SELECT id FROM fact_path WHERE path = ?", "t", text);
+        id = pdb_number(s, 0, "SELECT id FROM fact_path WHERE path = ?", "t", text);
     }
     if (id == 0) {
-        store_run(s, "INSERT INTO fact_path(path, name, depth, encoded) VALUES(?, ?, ?, ?)", "tiit", text, at->name,
-                  (int64_t)at->depth, buf_span(&at->encoded));
+        pdb_run(s, "INSERT INTO fact_path(path, name, depth, encoded) VALUES(?, ?, ?, ?)", "tiit", text, at->name,
+                (int64_t)at->depth, buf_span(&at->encoded));
         id = sqlite3_last_insert_rowid(s->db);
     }
     map_put(&s->path_ids, text, (void *)(intptr_t)id);
@@ -60,14 +60,14 @@ static int64_t path_id(struct store *s, struct place *at) {
     return id;
 }
 
-static void add_value(struct store *s, enum value_kind kind, struct span text) {
-    store_run(s,
-              kind == VALUE_NUMBER ? "INSERT INTO fact_value(kind, text, number) VALUES(?1, ?2, CAST(?2 AS NUMERIC))"
-                                   : "INSERT INTO fact_value(kind, text) VALUES(?1, ?2)",
-              "it", (int64_t)kind, text);
+static void add_value(struct pdb *s, enum value_kind kind, struct span text) {
+    pdb_run(s,
+            kind == VALUE_NUMBER ? "INSERT INTO fact_value(kind, text, number) VALUES(?1, ?2, CAST(?2 AS NUMERIC))"
+                                 : "INSERT INTO fact_value(kind, text) VALUES(?1, ?2)",
+            "it", (int64_t)kind, text);
 }
 
-static int64_t value_id(struct store *s, const json_t *value) {
+static int64_t value_id(struct pdb *s, const json_t *value) {
     struct buf text = BUF_INIT;
     enum value_kind kind = json_is_string(value)    ? VALUE_STRING
                            : json_is_number(value)  ? VALUE_NUMBER
@@ -78,8 +78,8 @@ static int64_t value_id(struct store *s, const json_t *value) {
     } else {
         jsontext_append(&text, value);
     }
-    int64_t id = store_number(s, 0, "SELECT id FROM fact_value WHERE kind = ? AND text = ?", "it", (int64_t)kind,
-                              buf_span(&text));
+    int64_t id =
+        pdb_number(s, 0, "SELECT id FROM fact_value WHERE kind = ? AND text = ?", "it", (int64_t)kind, buf_span(&text));
     if (id == 0) {
         add_value(s, kind, buf_span(&text));
         id = sqlite3_last_insert_rowid(s->db);
@@ -97,23 +97,22 @@ static const char *type_name(const json_t *value) {
                                     : NULL;
 }
 
-static void add_leaf(struct store *s, int64_t node, struct place *at, const json_t *value) {
+static void add_leaf(struct pdb *s, int64_t node, struct place *at, const json_t *value) {
     int64_t path = path_id(s, at);
-    store_run(s, "INSERT OR IGNORE INTO leaf(path, value, node) VALUES(?, ?, ?)", "iii", path, value_id(s, value),
-              node);
+    pdb_run(s, "INSERT OR IGNORE INTO leaf(path, value, node) VALUES(?, ?, ?)", "iii", path, value_id(s, value), node);
     const char *type = type_name(value);
     if (type != NULL) {
-        store_run(s,
-                  "INSERT INTO path_type(path, type, uses) VALUES(?, ?, 1) ON CONFLICT(path, type) DO UPDATE SET uses "
-                  "= uses + 1",
-                  "iT", path, type);
+        pdb_run(s,
+                "INSERT INTO path_type(path, type, uses) VALUES(?, ?, 1) ON CONFLICT(path, type) DO UPDATE SET uses "
+                "= uses + 1",
+                "iT", path, type);
     }
 }
 
-static void add_leaves(struct store *s, int64_t node, struct place *at, const json_t *value);
+static void add_leaves(struct pdb *s, int64_t node, struct place *at, const json_t *value);
 
 /* One step down, by name or by index. */
-static void add_below(struct store *s, int64_t node, struct place *at, const char *name, size_t index,
+static void add_below(struct pdb *s, int64_t node, struct place *at, const char *name, size_t index,
                       const json_t *value) {
     size_t path_len = at->path.len, encoded_len = at->encoded.len;
     buf_append_char(&at->path, ',');
@@ -131,7 +130,7 @@ static void add_below(struct store *s, int64_t node, struct place *at, const cha
     cut(&at->encoded, encoded_len);
 }
 
-static void add_leaves(struct store *s, int64_t node, struct place *at, const json_t *value) {
+static void add_leaves(struct pdb *s, int64_t node, struct place *at, const json_t *value) {
     if (json_is_object(value)) {
         const char *key;
         json_t *item;
@@ -149,26 +148,26 @@ static void add_leaves(struct store *s, int64_t node, struct place *at, const js
     }
 }
 
-static void remove_fact(struct store *s, int64_t node, int64_t name) {
-    store_run(
+static void remove_fact(struct pdb *s, int64_t node, int64_t name) {
+    pdb_run(
         s,
         "UPDATE path_type SET uses = uses - 1 FROM (SELECT l.path AS p, CASE v.kind WHEN 1 THEN 'string' WHEN 3 THEN "
         "'boolean' WHEN 2 THEN CASE typeof(v.number) WHEN 'integer' THEN 'integer' ELSE 'float' END END AS t FROM leaf "
         "l JOIN fact_path fp ON fp.id = l.path JOIN fact_value v ON v.id = l.value WHERE l.node = ? AND fp.name = ?) "
         "WHERE path = p AND type = t",
         "ii", node, name);
-    store_run(s, "DELETE FROM path_type WHERE uses <= 0", "");
-    store_run(
+    pdb_run(s, "DELETE FROM path_type WHERE uses <= 0", "");
+    pdb_run(
         s,
         "DELETE FROM leaf WHERE (path, value, node) IN (SELECT l.path, l.value, l.node FROM leaf l JOIN fact_path fp "
         "ON fp.id = l.path WHERE l.node = ? AND fp.name = ?)",
         "ii", node, name);
-    store_run(s, "DELETE FROM fact WHERE node = ? AND name = ?", "ii", node, name);
+    pdb_run(s, "DELETE FROM fact WHERE node = ? AND name = ?", "ii", node, name);
 }
 
-static void add_fact(struct store *s, int64_t node, const char *name, const json_t *value, struct span text) {
+static void add_fact(struct pdb *s, int64_t node, const char *name, const json_t *value, struct span text) {
     struct place at = {.depth = 0, .name = name_id(s, name)};
-    store_run(s, "INSERT INTO fact(node, name, value) VALUES(?, ?, ?)", "iit", node, at.name, text);
+    pdb_run(s, "INSERT INTO fact(node, name, value) VALUES(?, ?, ?)", "iit", node, at.name, text);
     buf_append_char(&at.path, '[');
     json_write_string(&at.path, span_of(name));
     buf_append_cstr(&at.encoded, name);
@@ -178,7 +177,7 @@ static void add_fact(struct store *s, int64_t node, const char *name, const json
 }
 
 /* What is stored now: name → text. */
-static struct map stored_facts(struct store *s, int64_t node) {
+static struct map stored_facts(struct pdb *s, int64_t node) {
     struct map facts;
     map_init(&facts);
     sqlite3_stmt *q = pdb_query(
@@ -191,7 +190,7 @@ static struct map stored_facts(struct store *s, int64_t node) {
     return facts;
 }
 
-static void replace_values(struct store *s, int64_t node, const json_t *values) {
+static void replace_values(struct pdb *s, int64_t node, const json_t *values) {
     struct map stored = stored_facts(s, node);
     const char *name;
     json_t *value;
@@ -217,8 +216,8 @@ static void replace_values(struct store *s, int64_t node, const json_t *values) 
     map_free(&stored);
 }
 
-static void replace_packages(struct store *s, int64_t node, const json_t *packages) {
-    store_run(s, "DELETE FROM node_package WHERE node = ?", "i", node);
+static void replace_packages(struct pdb *s, int64_t node, const json_t *packages) {
+    pdb_run(s, "DELETE FROM node_package WHERE node = ?", "i", node);
     size_t i;
     json_t *p;
     json_array_foreach(packages, i, p) {
@@ -228,22 +227,22 @@ static void replace_packages(struct store *s, int64_t node, const json_t *packag
         if (name == NULL || version == NULL || provider == NULL) {
             continue;
         }
-        store_run(s, "INSERT OR IGNORE INTO package(name, version, provider) VALUES(?, ?, ?)", "TTT", name, version,
-                  provider);
-        store_run(s,
-                  "INSERT OR IGNORE INTO node_package(node, package) SELECT ?, id FROM package WHERE name = ? AND "
-                  "version = ? "
-                  "AND provider = ?",
-                  "iTTT", node, name, version, provider);
+        pdb_run(s, "INSERT OR IGNORE INTO package(name, version, provider) VALUES(?, ?, ?)", "TTT", name, version,
+                provider);
+        pdb_run(s,
+                "INSERT OR IGNORE INTO node_package(node, package) SELECT ?, id FROM package WHERE name = ? AND "
+                "version = ? "
+                "AND provider = ?",
+                "iTTT", node, name, version, provider);
     }
 }
 
-bool store_replace_facts(struct store *s, const json_t *payload, int64_t now_ms, struct error *err) {
-    const char *certname = store_need_text(payload, "certname", err);
-    const char *environment = certname != NULL ? store_need_text(payload, "environment", err) : NULL;
+bool pdb_replace_facts(struct pdb *s, const json_t *payload, int64_t now_ms, struct error *err) {
+    const char *certname = pdb_need_text(payload, "certname", err);
+    const char *environment = certname != NULL ? pdb_need_text(payload, "environment", err) : NULL;
     const json_t *values = json_object_get(payload, "values");
     int64_t produced;
-    if (environment == NULL || !store_need_time(payload, "producer_timestamp", &produced, err)) {
+    if (environment == NULL || !pdb_need_time(payload, "producer_timestamp", &produced, err)) {
         return false;
     }
     if (!json_is_object(values)) {
@@ -253,19 +252,19 @@ bool store_replace_facts(struct store *s, const json_t *payload, int64_t now_ms,
     hash_of_facts(payload, hash);
     const char *given = json_str(payload, "hash");
     pdb_begin(s);
-    int64_t node = store_node(s, certname);
-    int64_t newest = store_number(s, INT64_MIN, "SELECT producer_timestamp FROM factset WHERE node = ?", "i", node);
-    store_reactivate(s, node, produced);
+    int64_t node = pdb_node(s, certname);
+    int64_t newest = pdb_number(s, INT64_MIN, "SELECT producer_timestamp FROM factset WHERE node = ?", "i", node);
+    pdb_reactivate(s, node, produced);
     if (produced >= newest) {
         replace_values(s, node, values);
-        store_run(s,
-                  "INSERT OR REPLACE INTO factset(node, environment, timestamp, producer_timestamp, producer, hash) "
-                  "VALUES(?, "
-                  "?, ?, ?, nullif(?, 0), ?)",
-                  "iiiiiT", node, store_environment(s, environment), store_time(payload, "timestamp", now_ms), produced,
-                  store_producer(s, json_str(payload, "producer")), given != NULL ? given : hash);
+        pdb_run(s,
+                "INSERT OR REPLACE INTO factset(node, environment, timestamp, producer_timestamp, producer, hash) "
+                "VALUES(?, "
+                "?, ?, ?, nullif(?, 0), ?)",
+                "iiiiiT", node, pdb_environment(s, environment), pdb_time(payload, "timestamp", now_ms), produced,
+                pdb_producer(s, json_str(payload, "producer")), given != NULL ? given : hash);
         replace_packages(s, node, json_object_get(payload, "package_inventory"));
     }
-    store_end(s, true);
+    pdb_end(s, true);
     return true;
 }

@@ -16,26 +16,26 @@ static char *containing_class(const json_t *path) {
     return NULL;
 }
 
-static void add_event(struct store *s, int64_t report, const json_t *resource, const json_t *event) {
+static void add_event(struct pdb *s, int64_t report, const json_t *resource, const json_t *event) {
     const json_t *path = json_object_get(resource, "containment_path");
     char *class_name = containing_class(path);
-    int64_t skipped_at = store_time(resource, "timestamp", 0);
+    int64_t skipped_at = pdb_time(resource, "timestamp", 0);
     const char *status = event != NULL ? json_str(event, "status") : "skipped";
-    store_run(s,
-              "INSERT INTO event(report, status, timestamp, resource_type, resource_title, property, name, new_value, "
-              "old_value, message, file, line, containment_path, containing_class) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, "
-              "?, ?, ?, "
-              "?, ?)",
-              "iTiTTTTjjTTjjT", report, status != NULL ? status : "success",
-              event != NULL ? store_time(event, "timestamp", skipped_at) : skipped_at,
-              json_str(resource, "resource_type"), json_str(resource, "resource_title"), json_str(event, "property"),
-              event != NULL ? json_str(event, "name") : json_str(resource, "name"), json_object_get(event, "new_value"),
-              json_object_get(event, "old_value"), json_str(event, "message"), json_str(resource, "file"),
-              json_object_get(resource, "line"), path, class_name);
+    pdb_run(s,
+            "INSERT INTO event(report, status, timestamp, resource_type, resource_title, property, name, new_value, "
+            "old_value, message, file, line, containment_path, containing_class) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, "
+            "?, ?, ?, "
+            "?, ?)",
+            "iTiTTTTjjTTjjT", report, status != NULL ? status : "success",
+            event != NULL ? pdb_time(event, "timestamp", skipped_at) : skipped_at, json_str(resource, "resource_type"),
+            json_str(resource, "resource_title"), json_str(event, "property"),
+            event != NULL ? json_str(event, "name") : json_str(resource, "name"), json_object_get(event, "new_value"),
+            json_object_get(event, "old_value"), json_str(event, "message"), json_str(resource, "file"),
+            json_object_get(resource, "line"), path, class_name);
     mem_free(class_name);
 }
 
-static void add_events(struct store *s, int64_t report, const json_t *resources) {
+static void add_events(struct pdb *s, int64_t report, const json_t *resources) {
     size_t i, k;
     json_t *resource, *event;
     json_array_foreach(resources, i, resource) {
@@ -58,12 +58,12 @@ static bool check_payload(const json_t *payload, struct error *err) {
     static const char *const lists[] = {"resources", "metrics", "logs"};
     int64_t ms;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-        if (store_need_text(payload, texts[i], err) == NULL) {
+        if (pdb_need_text(payload, texts[i], err) == NULL) {
             return false;
         }
     }
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
-        if (!store_need_time(payload, times[i], &ms, err)) {
+        if (!pdb_need_time(payload, times[i], &ms, err)) {
             return false;
         }
     }
@@ -79,27 +79,27 @@ static bool check_payload(const json_t *payload, struct error *err) {
     return true;
 }
 
-static int64_t insert_report(struct store *s, int64_t node, const char *hash, const json_t *payload, int64_t now_ms) {
+static int64_t insert_report(struct pdb *s, int64_t node, const char *hash, const json_t *payload, int64_t now_ms) {
     const char *type = json_str(payload, "type");
-    store_run(
+    pdb_run(
         s,
         "INSERT INTO report(hash, node, environment, status, type, job_id, noop, noop_pending, puppet_version, "
         "report_format, configuration_version, start_time, end_time, producer_timestamp, producer, receive_time, "
         "transaction_uuid, catalog_uuid, code_id, cached_catalog_status, metrics, logs) VALUES(?, ?, ?, ?, ?, ?, ?, ?, "
         "?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?)",
-        "TiiTTTBBTiTiiiiiTTTTjj", hash, node, store_environment(s, json_str(payload, "environment")),
+        "TiiTTTBBTiTiiiiiTTTTjj", hash, node, pdb_environment(s, json_str(payload, "environment")),
         json_str(payload, "status"), type != NULL ? type : "agent", json_str(payload, "job_id"),
         json_object_get(payload, "noop"), json_object_get(payload, "noop_pending"), json_str(payload, "puppet_version"),
         json_int(payload, "report_format", 0), json_str(payload, "configuration_version"),
-        store_time(payload, "start_time", 0), store_time(payload, "end_time", 0),
-        store_time(payload, "producer_timestamp", 0), store_producer(s, json_str(payload, "producer")),
-        store_time(payload, "receive_time", now_ms), json_str(payload, "transaction_uuid"),
+        pdb_time(payload, "start_time", 0), pdb_time(payload, "end_time", 0),
+        pdb_time(payload, "producer_timestamp", 0), pdb_producer(s, json_str(payload, "producer")),
+        pdb_time(payload, "receive_time", now_ms), json_str(payload, "transaction_uuid"),
         json_str(payload, "catalog_uuid"), json_str(payload, "code_id"), json_str(payload, "cached_catalog_status"),
         json_object_get(payload, "metrics"), json_object_get(payload, "logs"));
     return sqlite3_last_insert_rowid(s->db);
 }
 
-bool store_add_report(struct store *s, const json_t *payload, int64_t now_ms, struct error *err) {
+bool pdb_add_report(struct pdb *s, const json_t *payload, int64_t now_ms, struct error *err) {
     if (!check_payload(payload, err)) {
         return false;
     }
@@ -108,20 +108,20 @@ bool store_add_report(struct store *s, const json_t *payload, int64_t now_ms, st
     const char *given = json_str(payload, "hash");
     const char *hash = given != NULL ? given : computed;
     const char *type = json_str(payload, "type");
-    int64_t produced = store_time(payload, "producer_timestamp", 0);
+    int64_t produced = pdb_time(payload, "producer_timestamp", 0);
     pdb_begin(s);
-    int64_t node = store_node(s, json_str(payload, "certname"));
-    store_reactivate(s, node, produced);
-    if (store_number(s, 0, "SELECT id FROM report WHERE hash = ?", "T", hash) == 0) {
+    int64_t node = pdb_node(s, json_str(payload, "certname"));
+    pdb_reactivate(s, node, produced);
+    if (pdb_number(s, 0, "SELECT id FROM report WHERE hash = ?", "T", hash) == 0) {
         int64_t report = insert_report(s, node, hash, payload, now_ms);
         add_events(s, report, json_object_get(payload, "resources"));
         if (type == NULL || strcmp(type, "agent") == 0) {
-            store_run(s,
-                      "UPDATE node SET latest_report = ?1, latest_report_time = ?2 WHERE id = ?3 AND "
-                      "ifnull(latest_report_time, ?2) <= ?2",
-                      "iii", report, produced, node);
+            pdb_run(s,
+                    "UPDATE node SET latest_report = ?1, latest_report_time = ?2 WHERE id = ?3 AND "
+                    "ifnull(latest_report_time, ?2) <= ?2",
+                    "iii", report, produced, node);
         }
     }
-    store_end(s, true);
+    pdb_end(s, true);
     return true;
 }

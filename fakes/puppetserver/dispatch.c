@@ -4,6 +4,7 @@
 #include "fakes/puppetserver/server.h"
 #include "wire/percent.h"
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Characters that one path segment may have; anything else matches no route. */
@@ -115,6 +116,10 @@ static bool overridden(struct ps_request *r) {
     return false;
 }
 
+int ps_major(const struct fake_puppetserver *ps) {
+    return atoi(json_str(ps->config, "version"));
+}
+
 static void forbidden(struct ps_request *r) {
     char method[16];
     size_t i = 0;
@@ -130,7 +135,8 @@ static void route(struct ps_request *r, const char *raw_path) {
         return;
     }
     for (const struct ps_route *route = ps_routes; route->pattern != NULL; route++) {
-        if (strcmp(route->method, r->method) != 0 || !match(route->pattern, r->path, r)) {
+        bool gone = route->last_major != 0 && route->last_major < ps_major(r->ps);
+        if (gone || strcmp(route->method, r->method) != 0 || !match(route->pattern, r->path, r)) {
             continue;
         }
         if (!ps_allowed(r, (enum ps_rule)route->rule)) {

@@ -37,5 +37,8 @@ struct fake_puppetserver *fake_puppetserver_new(struct world *w, const struct fa
                                                 struct error *err);
 void fake_puppetserver_free(struct fake_puppetserver *ps); /* NULL is fine */
 struct fake *fake_puppetserver_base(struct fake_puppetserver *ps);
+/* What environment_classes answers (puppetserver.md §13), a new reference; NULL after setting err for an unknown
+ * environment. Fits the classifier fake's classes_of. */
+json_t *fake_puppetserver_classes(struct fake_puppetserver *ps, const char *environment, struct error *err);
 
 #endif

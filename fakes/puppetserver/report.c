@@ -3,6 +3,7 @@
 #include "fakes/puppetserver/report.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "fakes/puppetserver/ruby.h"
 #include <string.h>
 
 /* An agent's time to milliseconds; NULL when it is none. */
@@ -70,17 +71,26 @@ static json_t *metrics_of(const json_t *report) {
     return all;
 }
 
+/* Values of events are texts. */
+static json_t *value_text(const json_t *event, const char *key) {
+    const json_t *value = json_object_get(event, key);
+    char *text = value != NULL ? ps_ruby_text(value) : str_dup("");
+    json_t *result = json_string(text);
+    mem_free(text);
+    return result;
+}
+
 static json_t *events_of(const json_t *status) {
     json_t *all = json_array();
     size_t i;
     json_t *event;
     json_array_foreach(json_object_get(status, "events"), i, event) {
-        json_array_append_new(all, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "status",
-                                             given(event, "status"), "timestamp", short_time(event, "time"), "name",
-                                             given(event, "name"), "property", given(event, "property"), "new_value",
-                                             given(event, "desired_value"), "old_value", given(event, "previous_value"),
-                                             "corrective_change", (int)given_true(event, "corrective_change"),
-                                             "message", given(event, "message")));
+        json_array_append_new(
+            all, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "status", given(event, "status"), "timestamp",
+                           short_time(event, "time"), "name", given(event, "name"), "property",
+                           given(event, "property"), "new_value", value_text(event, "desired_value"), "old_value",
+                           value_text(event, "previous_value"), "corrective_change",
+                           (int)given_true(event, "corrective_change"), "message", given(event, "message")));
     }
     return all;
 }

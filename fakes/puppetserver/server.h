@@ -36,6 +36,7 @@ struct ps_route {
     const char *method;
     const char *pattern;
     int rule;                             /* enum ps_rule */
+    int last_major;                       /* gone after this major version of the server; 0: still there */
     void (*handle)(struct ps_request *r); /* NULL: 501 */
 };
 
@@ -54,6 +55,7 @@ extern const struct ps_route ps_routes[];
 
 /* dispatch.c */
 void ps_dispatch(struct fake *f, struct http_exchange *ex, const char *allow);
+int ps_major(const struct fake_puppetserver *ps); /* of the version played */
 bool ps_allowed(const struct ps_request *r, enum ps_rule rule);
 
 /* respond.c */
@@ -119,8 +121,6 @@ enum ps_task_result ps_task_read(struct world *w, const struct ps_environment *e
                                  const char *module_dir, const char *task, struct ps_task *out, struct error *err);
 void ps_task_free(struct ps_task *t);
 bool ps_file_digest(struct world *w, const char *path, char hex[65], uint64_t *size, struct error *err);
-/* A JSON value as Ruby's inspect prints it, appended. */
-void ps_ruby_inspect(struct buf *out, const json_t *value);
 
 /* Handlers, one file per family. */
 void ps_tasks_list(struct ps_request *r);
@@ -131,6 +131,8 @@ void ps_file_metadatas(struct ps_request *r);
 void ps_static_file_content(struct ps_request *r);
 void ps_plans_list(struct ps_request *r);
 void ps_plan_detail(struct ps_request *r);
+void ps_environment_classes(struct ps_request *r);
+void ps_environment_catalog(struct ps_request *r);
 void ps_environments_list(struct ps_request *r);
 void ps_environment_modules(struct ps_request *r);
 void ps_environment_transports(struct ps_request *r);

@@ -1,6 +1,7 @@
 /* Tasks on disk (puppetserver.md §7, §5.3): which there are, what they are made of, what is wrong with them. */
 #include "base/digest.h"
 #include "base/mem.h"
+#include "fakes/puppetserver/ruby.h"
 #include "fakes/puppetserver/server.h"
 #include <stdlib.h>
 #include <string.h>
@@ -45,49 +46,6 @@ char **ps_task_names(struct world *w, const char *module_dir, size_t *count) {
     world_names_free(names, n);
     mem_free(dir);
     return all;
-}
-
-void ps_ruby_inspect(struct buf *out, const json_t *value) {
-    const char *key;
-    json_t *item;
-    size_t i;
-    switch (json_typeof(value)) {
-    case JSON_NULL:
-        buf_append_cstr(out, "nil");
-        return;
-    case JSON_ARRAY:
-        buf_append_char(out, '[');
-        json_array_foreach((json_t *)(uintptr_t)value, i, item) {
-            buf_append_cstr(out, i > 0 ? ", " : "");
-            ps_ruby_inspect(out, item);
-        }
-        buf_append_char(out, ']');
-        return;
-    case JSON_OBJECT:
-        buf_append_char(out, '{');
-        i = 0;
-        json_object_foreach((json_t *)(uintptr_t)value, key, item) {
-            buf_append_cstr(out, i++ > 0 ? ", " : "");
-            json_write_string(out, span_of(key));
-            buf_append_cstr(out, "=>");
-            ps_ruby_inspect(out, item);
-        }
-        buf_append_char(out, '}');
-        return;
-    default:
-        json_write(out, value);
-    }
-}
-
-/* As Ruby's string interpolation prints it: a string without quotes. */
-static char *ruby_to_s(const json_t *value) {
-    struct buf b = BUF_INIT;
-    if (json_is_string(value)) {
-        buf_append_span(&b, json_span(value));
-    } else if (!json_is_null(value)) {
-        ps_ruby_inspect(&b, value);
-    }
-    return buf_take(&b);
 }
 
 static const char *ruby_class(const json_t *value) {
@@ -380,7 +338,7 @@ static bool collect_entries(struct reading *r, const json_t *files, json_t *all)
         return true;
     }
     if (!json_is_array(files)) {
-        char *shown = ruby_to_s(files);
+        char *shown = ps_ruby_text(files);
         broken(r->err, "puppet.tasks/invalid-metadata", "The 'files' task metadata expects an array, got %s.", shown);
         mem_free(shown);
         return false;

@@ -1,0 +1,30 @@
+/* A Puppet Server fake on the bench with a code directory written by the test. */
+#ifndef DALANG_FAKES_PUPPETSERVER_TESTS_CODE_H
+#define DALANG_FAKES_PUPPETSERVER_TESTS_CODE_H
+
+#include "fakes/puppetserver/puppetserver.h"
+#include "fakes/tests/rig.h"
+
+#define ENVIRONMENTS "/code/environments/"
+
+struct submitted {
+    json_t *commands; /* array of {"command", "version", "certname", "payload"} */
+};
+
+struct code_bench {
+    struct rig rig;
+    struct fake_puppetserver *ps;
+    json_t *commands;
+};
+
+/* codedir /code, orchestrator "orch". state: more keys, JSON with ' for ", or NULL. */
+void code_open(struct code_bench *b, const char *state);
+void code_close(struct code_bench *b);
+/* Writes a file below /code/environments/; directories are made. */
+void code_file(struct code_bench *b, const char *path, const char *text);
+/* A question of the orchestrator. */
+json_t *code_get(struct code_bench *b, const char *path, int status);
+/* The text of an answer without JSON; mem_free() it. */
+char *code_text(struct code_bench *b, const char *path, int status);
+
+#endif
