@@ -357,7 +357,7 @@ static void nobody_listens(void **state) {
     struct bench *b = *state;
     struct responder r = {.answers = {OK_HELLO}};
     responder_start(b, &r, NULL);
-    char url[100];
+    char url[200];
     snprintf(url, sizeof(url), "%s", url_of(&r, "http", "/?secret"));
     responder_stop(&r);
     r = (struct responder){.b = b};
@@ -569,7 +569,7 @@ static void through_a_proxy(void **state) {
     struct bench *b = *state;
     struct responder r = {.answers = {OK_HELLO}};
     responder_start(b, &r, NULL);
-    char proxy[100];
+    char proxy[200];
     snprintf(proxy, sizeof(proxy), "%s", url_of(&r, "http", ""));
     struct reply y = {0};
     get(&r, &y, (struct world_fetch_opts){.url = "http://elsewhere.invalid/a", .proxy = proxy});
