@@ -87,6 +87,7 @@ struct certs_ca *certs_ca_new(const struct certs_ca_opts *opts) {
 
 void certs_ca_free(struct certs_ca *ca) {
     if (ca != NULL) {
+        certs_mint_free(ca->mint);
         X509_free(ca->cert);
         EVP_PKEY_free(ca->key);
         sk_X509_REVOKED_pop_free(ca->revoked, X509_REVOKED_free);

@@ -1,9 +1,9 @@
 /* Credentials of single connections: DER and a shared key, about 700 bytes each. */
-#include "world/certs.h"
+#include "world/certs_internal.h"
 
 #include "base/mem.h"
 #include <assert.h>
-#include <openssl/rand.h>
+#include <string.h>
 
 struct real_credential {
     uint32_t refs;
@@ -12,16 +12,22 @@ struct real_credential {
     unsigned char der[];
 };
 
-struct real_credential *real_credential_new(const X509 *cert, EVP_PKEY *key) {
-    int len = i2d_X509(cert, NULL);
-    assert(len > 0);
-    struct real_credential *c = mem_zalloc(sizeof(*c) + (size_t)len);
+struct real_credential *real_credential_of_der(struct span der, EVP_PKEY *key) {
+    struct real_credential *c = mem_zalloc(sizeof(*c) + der.len);
     c->refs = 1;
-    c->der_len = len;
-    unsigned char *at = c->der;
-    i2d_X509(cert, &at);
+    c->der_len = (int)der.len;
+    memcpy(c->der, der.ptr, der.len);
     EVP_PKEY_up_ref(key);
     c->key = key;
+    return c;
+}
+
+struct real_credential *real_credential_new(const X509 *cert, EVP_PKEY *key) {
+    unsigned char *der = NULL;
+    int len = i2d_X509(cert, &der);
+    assert(len > 0);
+    struct real_credential *c = real_credential_of_der(span_bytes(der, (size_t)len), key);
+    OPENSSL_free(der);
     return c;
 }
 
@@ -46,27 +52,4 @@ X509 *real_credential_cert(const struct real_credential *c) {
 
 EVP_PKEY *real_credential_key(const struct real_credential *c) {
     return c->key;
-}
-
-/* Several processes mint with one CA and know nothing of each other's numbers. */
-static uint64_t random_serial(void) {
-    uint64_t serial = 0;
-    int ok = RAND_bytes((unsigned char *)&serial, sizeof(serial));
-    assert(ok == 1);
-    (void)ok;
-    return serial >> 1 | UINT64_C(1) << 32; /* positive, and beyond those that are counted up */
-}
-
-struct real_credential *certs_mint(struct certs_ca *ca, const char *certname, EVP_PKEY *key, int64_t now_ms,
-                                   struct error *err) {
-    const char *names[] = {certname, NULL};
-    struct certs_issue what = {
-        .common_name = span_of(certname), .dns_names = names, .serial = random_serial(), .now_ms = now_ms};
-    X509 *cert = certs_issue(ca, &what, key, err);
-    if (cert == NULL) {
-        return NULL;
-    }
-    struct real_credential *c = real_credential_new(cert, key);
-    X509_free(cert);
-    return c;
 }

@@ -4,12 +4,18 @@
 
 #include "world/certs.h"
 
+struct certs_mint; /* certs_mint.c */
+
 struct certs_ca {
     X509 *cert;
     EVP_PKEY *key;
     uint64_t next_serial;
-    STACK_OF(X509_REVOKED) * revoked;
+    STACK_OF(X509_REVOKED) *revoked;
+    struct certs_mint *mint; /* what minted certificates have in common; made at the first */
 };
+
+void certs_mint_free(struct certs_mint *m);                                     /* NULL is fine */
+struct real_credential *real_credential_of_der(struct span der, EVP_PKEY *key); /* of a certificate; copied */
 
 /* Takes both over. */
 struct certs_ca *certs_ca_wrap(X509 *cert, EVP_PKEY *key, uint64_t next_serial);

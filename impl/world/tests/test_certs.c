@@ -180,6 +180,59 @@ static void minted(void **state) {
     assert_int_equal(X509_check_host(x, "agent-000001", 0, 0, NULL), 1);
     assert_int_not_equal(ASN1_INTEGER_cmp(X509_get0_serialNumber(x), X509_get0_serialNumber(y)), 0);
     assert_ptr_equal(real_credential_key(a), key);
+    assert_int_equal(X509_check_private_key(x, key), 1);
+    /* in all but serial and signature the same as one that is issued */
+    const char *names[] = {"agent-000001", NULL};
+    struct certs_issue what = {.common_name = SPAN("agent-000001"), .dns_names = names, .now_ms = b->now_ms};
+    X509 *issued = certs_issue(b->ca, &what, key, NULL);
+    assert_int_equal(X509_NAME_cmp(X509_get_subject_name(x), X509_get_subject_name(issued)), 0);
+    assert_int_equal(X509_NAME_cmp(X509_get_issuer_name(x), X509_get_issuer_name(issued)), 0);
+    assert_int_equal(ASN1_TIME_compare(X509_get0_notBefore(x), X509_get0_notBefore(issued)), 0);
+    assert_int_equal(ASN1_TIME_compare(X509_get0_notAfter(x), X509_get0_notAfter(issued)), 0);
+    assert_int_equal(X509_get_version(x), X509_VERSION_3);
+    assert_int_equal(X509_get_ext_count(x), X509_get_ext_count(issued));
+    for (int i = 0; i < X509_get_ext_count(x); i++) {
+        X509_EXTENSION *one = X509_get_ext(x, i), *other = X509_get_ext(issued, i);
+        assert_int_equal(OBJ_cmp(X509_EXTENSION_get_object(one), X509_EXTENSION_get_object(other)), 0);
+        assert_int_equal(X509_EXTENSION_get_critical(one), X509_EXTENSION_get_critical(other));
+        assert_int_equal(ASN1_OCTET_STRING_cmp(X509_EXTENSION_get_data(one), X509_EXTENSION_get_data(other)), 0);
+    }
+    X509_free(issued);
+    /* names of all lengths up to the limit, so every length of DER */
+    char name[CERTS_NAME_MAX + 2];
+    for (size_t len = 1; len <= CERTS_NAME_MAX; len++) {
+        memset(name, 'n', len);
+        name[len] = '\0';
+        struct real_credential *one = certs_mint(b->ca, name, key, b->now_ms, NULL);
+        X509 *cert = real_credential_cert(one);
+        assert_int_equal(X509_verify(cert, certs_ca_key(b->ca)), 1);
+        assert_int_equal(X509_check_host(cert, name, 0, 0, NULL), 1);
+        X509_free(cert);
+        real_credential_free(one);
+    }
+    struct error err = ERROR_INIT;
+    memset(name, 'n', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
+    assert_null(certs_mint(b->ca, name, key, b->now_ms, &err));
+    assert_string_equal(err.kind, "certs/name");
+    error_clear(&err);
+    assert_null(certs_mint(b->ca, "", key, b->now_ms, NULL));
+    /* another key, another hour, an RSA CA */
+    EVP_PKEY *second = certs_key_new(CERTS_KEY_EC_P256);
+    struct real_credential *d = certs_mint(b->ca, "later", second, b->now_ms + 7200000, NULL);
+    X509 *z = real_credential_cert(d);
+    assert_int_equal(X509_check_private_key(z, second), 1);
+    assert_int_equal(ASN1_TIME_compare(X509_get0_notAfter(z), X509_get0_notAfter(x)), 1);
+    X509_free(z);
+    real_credential_free(d);
+    struct certs_ca *rsa_ca = certs_ca_new(&(struct certs_ca_opts){.key = CERTS_KEY_RSA_2048, .now_ms = b->now_ms});
+    d = certs_mint(rsa_ca, "by-rsa", second, b->now_ms, NULL);
+    z = real_credential_cert(d);
+    assert_int_equal(X509_verify(z, certs_ca_key(rsa_ca)), 1);
+    X509_free(z);
+    real_credential_free(d);
+    certs_ca_free(rsa_ca);
+    EVP_PKEY_free(second);
     X509_free(x);
     X509_free(y);
     struct real_credential *again = real_credential_ref(a);
