@@ -11,6 +11,7 @@
 #include <string.h>
 
 static const char *const components[] = {"orchestrator", "console", "puppetdb", "puppetserver", "client"};
+enum { LOCAL_UPDATE_MS = 100 };
 enum { COMPONENT_COUNT = sizeof(components) / sizeof(components[0]), FILES_MAX = COMPONENT_COUNT + STACK_BROKERS_MAX };
 
 /* A component's certificate files. */
@@ -117,6 +118,22 @@ static const char *address_of(void *ctx, const char *component) {
     return strcmp(l->opts.listen_host, "0.0.0.0") == 0 ? "127.0.0.1" : l->opts.listen_host;
 }
 
+/* People wait for a local stack: who connects is told ten times a second, not once. */
+static void configure_broker(void *ctx, size_t index, struct broker_config *config) {
+    const struct local *l = ctx;
+    config->update_interval_ms = LOCAL_UPDATE_MS;
+    if (l->opts.configure_broker != NULL) {
+        l->opts.configure_broker(l->opts.configure_ctx, index, config);
+    }
+}
+
+static void configure_orchestrator(void *ctx, struct orchestrator_config *config) {
+    const struct local *l = ctx;
+    if (l->opts.configure_orchestrator != NULL) {
+        l->opts.configure_orchestrator(l->opts.configure_ctx, config);
+    }
+}
+
 static bool start_stack(struct local *l, struct error *err) {
     struct stack_opts opts = {
         .env = {.world_of = world_of, .tls_of = tls_of, .address_of = address_of, .ctx = l},
@@ -126,9 +143,9 @@ static bool start_stack(struct local *l, struct error *err) {
         .dir = l->opts.dir,
         .modules = l->opts.modules,
         .state = l->opts.state,
-        .configure_orchestrator = l->opts.configure_orchestrator,
-        .configure_broker = l->opts.configure_broker,
-        .configure_ctx = l->opts.configure_ctx,
+        .configure_orchestrator = configure_orchestrator,
+        .configure_broker = configure_broker,
+        .configure_ctx = l,
         .puppetdb_url = l->opts.puppetdb_url,
         .puppetserver_url = l->opts.puppetserver_url,
         .rbac_url = l->opts.rbac_url,
