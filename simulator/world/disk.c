@@ -571,6 +571,7 @@ struct disk *sim_disk_new(struct sim_host *h) {
 
 void sim_disk_free(struct disk *d) {
     journal_forget(d, d->journal_count);
+    mem_free(d->journal); /* emptied by syncs of directories, its memory stays */
     inode_unref(d, d->root);
     mem_free(d->fault_prefix);
     mem_free(d);
