@@ -244,11 +244,12 @@ static bool append_paging(struct sql_builder *b, const struct plan *p) {
     return true;
 }
 
-bool sql_append_subquery(struct sql_builder *b, const struct plan *p, const struct field *const *outer,
-                         size_t columns) {
-    (void)outer;
+bool sql_append_subquery(struct sql_builder *b, const struct plan *p, size_t columns) {
     struct sql *out = b->out;
     put(b, "SELECT ");
+    if (columns == 0) {
+        put(b, sql_entity(p->entity->id)->node);
+    }
     for (size_t i = 0; i < columns; i++) {
         put(b, i > 0 ? ", " : "");
         if (i < p->call_count) {
@@ -292,7 +293,7 @@ static bool start(const struct plan *p, const struct sql_distinct *distinct, str
                   struct error *err) {
     memset(out, 0, sizeof *out);
     out->params = json_array();
-    struct sql_builder b = {out, err, distinct};
+    struct sql_builder b = {.out = out, .err = err, .distinct = distinct};
     if (!build(&b, p, counting)) {
         sql_free(out);
         return false;

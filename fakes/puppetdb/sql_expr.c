@@ -255,8 +255,17 @@ void sql_append_below(struct sql_builder *b, const struct sql_field *f, const st
         json_decref(parts);
         return;
     }
+    bool whole = json_array_size(parts) == 1;
+    if (!whole) { /* mostly a leaf; anything else is cut out of the fact */
+        buf_printf(
+            &b->out->text,
+            "ifnull((SELECT CASE v3.kind WHEN 1 THEN pdb_quote(v3.text) ELSE v3.text END FROM leaf l3 JOIN fact_value "
+            "v3 ON v3.id = l3.value WHERE l3.node = %s AND l3.path = (SELECT id FROM fact_path WHERE path = ",
+            f->document);
+        sql_param(b, json_as_text(parts));
+        put(b, ")), ");
+    }
     json_t *name = take_first(parts);
-    bool whole = json_array_size(parts) == 0;
     put(b, whole ? "(SELECT y.value" : "(SELECT pdb_at(y.value, ");
     if (!whole) {
         sql_param(b, json_as_text(parts));
@@ -265,7 +274,7 @@ void sql_append_below(struct sql_builder *b, const struct sql_field *f, const st
     buf_printf(&b->out->text,
                " FROM fact y WHERE y.node = %s AND y.name = (SELECT id FROM fact_name WHERE name = ", f->document);
     sql_param(b, name);
-    put(b, "))");
+    put(b, whole ? "))" : ")))");
     json_decref(parts);
 }
 
@@ -408,6 +417,15 @@ static void leaf_of_node(struct sql_builder *b, const struct sql_field *f, const
     put(b, ")");
 }
 
+/* The nodes with such a leaf; the condition on its value v2 and two brackets follow. */
+static void leaf_nodes(struct sql_builder *b, const struct sql_field *f, const struct plan_expr *x) {
+    buf_printf(&b->out->text,
+               "(%s IN (SELECT l2.node FROM leaf l2 JOIN fact_value v2 ON v2.id = l2.value WHERE l2.path IN ",
+               f->document);
+    path_ids(b, f, &x->path);
+    put(b, " AND ");
+}
+
 static void compare_leaf(struct sql_builder *b, enum plan_compare how, const json_t *value) {
     int kind = kind_of(value);
     if (how == PLAN_EQ || kind == 0 || kind == 3) {
@@ -425,6 +443,12 @@ static void compare_leaf(struct sql_builder *b, enum plan_compare how, const jso
 
 static bool below_compare(struct sql_builder *b, const struct sql_field *f, const struct plan_expr *x) {
     bool scalar = !json_is_array(x->value) && !json_is_object(x->value);
+    if (is_facts(f) && scalar && !b->negated) {
+        leaf_nodes(b, f, x);
+        compare_leaf(b, x->compare, x->value);
+        put(b, "))");
+        return true;
+    }
     put(b, "(");
     if (is_facts(f) && scalar) {
         put(b, "(SELECT max(");
@@ -449,6 +473,13 @@ static bool below_match(struct sql_builder *b, const struct sql_field *f, const 
     }
     if (!check_regex(b, json_span(x->value))) {
         return false;
+    }
+    if (is_facts(f) && !b->negated) {
+        leaf_nodes(b, f, x);
+        put(b, "v2.kind <> 0 AND pdb_match(");
+        sql_param(b, json_incref(x->value));
+        put(b, ", v2.text)))");
+        return true;
     }
     put(b, is_facts(f) ? "((SELECT max(pdb_match(" : "(pdb_match(");
     sql_param(b, json_incref(x->value));
@@ -497,39 +528,53 @@ static bool call_compare(struct sql_builder *b, const struct entity *e, const st
     return true;
 }
 
-/* Facts are JSON text: beside other columns their text counts. */
-static void comparable_column(struct sql_builder *b, const struct field *f, const struct sql_field *sql) {
-    (void)f;
-    put(b, sql->expr);
+static bool is_certname(const struct field *f) {
+    return strcmp(f->name, "certname") == 0;
+}
+
+/* "certname in other[certname]{…}" is about nodes: their ids do as well, and are quicker. */
+static bool compares_nodes(const struct entity *e, const struct plan_expr *x) {
+    const struct plan *q = x->query;
+    return x->field_count == 1 && is_certname(x->fields[0]) && sql_entity(e->id)->node != NULL &&
+           sql_entity(q->entity->id)->node != NULL && q->call_count == 0 && q->group_count == 0 &&
+           q->column_count > 0 && q->columns[0].path.count == 1 && is_certname(q->columns[0].field);
 }
 
 static bool in_query(struct sql_builder *b, const struct entity *e, const struct plan_expr *x) {
+    bool nodes = compares_nodes(e, x);
+    bool negated = b->negated;
+    b->negated = false; /* inside of the subquery */
     put(b, x->field_count > 1 ? "((" : "(");
     for (size_t i = 0; i < x->field_count; i++) {
+        const struct sql_field *f = sql_field(e->id, x->fields[i]->name);
+        if (f == NULL) {
+            return error_set(b->err, "pql/refused", "'%s' cannot be compared", x->fields[i]->name);
+        }
         put(b, i > 0 ? ", " : "");
-        comparable_column(b, x->fields[i], sql_field(e->id, x->fields[i]->name));
+        put(b, nodes ? sql_entity(e->id)->node : f->expr);
     }
     put(b, x->field_count > 1 ? ") IN (" : " IN (");
-    if (!sql_append_subquery(b, x->query, x->fields, x->field_count)) {
-        return false;
-    }
+    bool ok = sql_append_subquery(b, x->query, nodes ? 0 : x->field_count);
     put(b, "))");
-    return true;
+    b->negated = negated;
+    return ok;
 }
 
 static bool joined(struct sql_builder *b, const struct entity *e, const struct plan_expr *x) {
+    bool negated = b->negated;
+    b->negated = negated || x->op == PLAN_NOT;
     put(b, x->op == PLAN_NOT ? "(NOT " : "(");
     if (x->operand_count == 0) {
         put(b, "1");
     }
-    for (size_t i = 0; i < x->operand_count; i++) {
+    bool ok = true;
+    for (size_t i = 0; i < x->operand_count && ok; i++) {
         put(b, i == 0 ? "" : x->op == PLAN_AND ? " AND " : " OR ");
-        if (!sql_append_expr(b, e, x->operands[i])) {
-            return false;
-        }
+        ok = sql_append_expr(b, e, x->operands[i]);
     }
     put(b, ")");
-    return true;
+    b->negated = negated;
+    return ok;
 }
 
 static bool on_field(struct sql_builder *b, const struct sql_field *f, const struct plan_expr *x) {

@@ -286,62 +286,58 @@ static const struct sql_field param_fields[] = {TEXT("res_param_resource", "q.ha
     "report r JOIN node n ON n.id = r.node LEFT JOIN environment e ON e.id = r.environment LEFT JOIN producer pr ON "  \
     "pr.id = r.producer"
 
+#define INACTIVE_FROM "(SELECT id, certname FROM node WHERE deactivated IS NOT NULL OR expired IS NOT NULL) n"
+
 static const struct sql_entity sql_entities[ENTITY_COUNT] = {
-    [ENTITY_CATALOGS] =
-        {"catalog c JOIN node n ON n.id = c.node LEFT JOIN environment e ON e.id = c.environment LEFT JOIN "
-         "producer pr ON pr.id = c.producer",
-         catalog_fields},
-    [ENTITY_CATALOG_INPUTS] = {"(SELECT * FROM node WHERE id IN (SELECT node FROM catalog_input)) n",
+    [ENTITY_CATALOGS] = {"catalog c JOIN node n ON n.id = c.node LEFT JOIN environment e ON e.id = c.environment LEFT "
+                         "JOIN producer pr ON pr.id = c.producer",
+                         "c.node", catalog_fields},
+    [ENTITY_CATALOG_INPUTS] = {"(SELECT * FROM node WHERE id IN (SELECT node FROM catalog_input)) n", "n.id",
                                catalog_input_fields},
-    [ENTITY_CATALOG_INPUT_CONTENTS] = {"catalog_input ci JOIN node n ON n.id = ci.node", catalog_input_content_fields},
-    [ENTITY_EDGES] = {"edge d JOIN node n ON n.id = d.node", edge_fields},
-    [ENTITY_ENVIRONMENTS] = {"environment e", environment_fields},
-    [ENTITY_EVENTS] =
-        {"event v JOIN report r ON r.id = v.report JOIN node n ON n.id = r.node LEFT JOIN environment e ON "
-         "e.id = r.environment",
-         event_fields},
-    [ENTITY_FACTS] =
-        {"fact f JOIN fact_name fn ON fn.id = f.name JOIN node n ON n.id = f.node JOIN factset fs ON fs.node = "
-         "f.node LEFT JOIN environment e ON e.id = fs.environment",
-         fact_fields},
-    [ENTITY_FACT_CONTENTS] =
-        {"leaf l JOIN fact_path p ON p.id = l.path JOIN fact_name fn ON fn.id = p.name JOIN fact_value "
-         "v ON v.id = l.value JOIN node n ON n.id = l.node JOIN factset fs ON fs.node = l.node LEFT "
-         "JOIN environment e ON e.id = fs.environment",
-         fact_content_fields},
-    [ENTITY_FACT_NAMES] = {"(SELECT name FROM fact_name WHERE id IN (SELECT name FROM fact)) fn", fact_name_fields},
-    [ENTITY_FACT_PATHS] = {"path_type t JOIN fact_path p ON p.id = t.path JOIN fact_name fn ON fn.id = p.name",
+    [ENTITY_CATALOG_INPUT_CONTENTS] = {"catalog_input ci JOIN node n ON n.id = ci.node", "ci.node",
+                                       catalog_input_content_fields},
+    [ENTITY_EDGES] = {"edge d JOIN node n ON n.id = d.node", "d.node", edge_fields},
+    [ENTITY_ENVIRONMENTS] = {"environment e", NULL, environment_fields},
+    [ENTITY_EVENTS] = {"event v JOIN report r ON r.id = v.report JOIN node n ON n.id = r.node LEFT JOIN environment e "
+                       "ON e.id = r.environment",
+                       "r.node", event_fields},
+    [ENTITY_FACTS] = {"fact f JOIN fact_name fn ON fn.id = f.name JOIN node n ON n.id = f.node JOIN factset fs ON "
+                      "fs.node = f.node LEFT JOIN environment e ON e.id = fs.environment",
+                      "f.node", fact_fields},
+    [ENTITY_FACT_CONTENTS] = {"leaf l JOIN fact_path p ON p.id = l.path JOIN fact_name fn ON fn.id = p.name JOIN "
+                              "fact_value v ON v.id = l.value JOIN node n ON n.id = l.node JOIN factset fs ON fs.node "
+                              "= l.node LEFT JOIN environment e ON e.id = fs.environment",
+                              "l.node", fact_content_fields},
+    [ENTITY_FACT_NAMES] = {"(SELECT name FROM fact_name WHERE id IN (SELECT name FROM fact)) fn", NULL,
+                           fact_name_fields},
+    [ENTITY_FACT_PATHS] = {"path_type t JOIN fact_path p ON p.id = t.path JOIN fact_name fn ON fn.id = p.name", NULL,
                            fact_path_fields},
-    [ENTITY_FACTSETS] =
-        {"factset fs JOIN node n ON n.id = fs.node LEFT JOIN environment e ON e.id = fs.environment LEFT "
-         "JOIN producer pr ON pr.id = fs.producer",
-         factset_fields},
+    [ENTITY_FACTSETS] = {"factset fs JOIN node n ON n.id = fs.node LEFT JOIN environment e ON e.id = fs.environment "
+                         "LEFT JOIN producer pr ON pr.id = fs.producer",
+                         "fs.node", factset_fields},
     [ENTITY_FACTSETS_WITH_PACKAGES] = {"factset fs JOIN node n ON n.id = fs.node LEFT JOIN environment e ON e.id = "
                                        "fs.environment LEFT JOIN producer pr ON pr.id = fs.producer",
-                                       factset_fields},
+                                       "fs.node", factset_fields},
     [ENTITY_INVENTORY] = {"factset fs JOIN node n ON n.id = fs.node LEFT JOIN environment e ON e.id = fs.environment",
-                          inventory_fields},
-    [ENTITY_NODES] = {NODES_FROM, node_fields},
-    [ENTITY_NODES_WITH_EXPIRATION] = {NODES_FROM, node_fields},
-    [ENTITY_PACKAGES] = {"package k", package_fields},
+                          "fs.node", inventory_fields},
+    [ENTITY_NODES] = {NODES_FROM, "n.id", node_fields},
+    [ENTITY_NODES_WITH_EXPIRATION] = {NODES_FROM, "n.id", node_fields},
+    [ENTITY_PACKAGES] = {"package k", NULL, package_fields},
     [ENTITY_PACKAGE_INVENTORY] = {"node_package np JOIN package k ON k.id = np.package JOIN node n ON n.id = np.node",
-                                  package_inventory_fields},
-    [ENTITY_PRODUCERS] = {"producer pr", producer_fields},
-    [ENTITY_REPORTS] = {REPORTS_FROM, report_fields},
-    [ENTITY_REPORT_LOGS] = {REPORTS_FROM, report_logs_fields},
-    [ENTITY_REPORT_METRICS] = {REPORTS_FROM, report_metrics_fields},
-    [ENTITY_RESOURCES] =
-        {"resource o JOIN node n ON n.id = o.node JOIN catalog c ON c.node = o.node LEFT JOIN environment e "
-         "ON e.id = c.environment LEFT JOIN parameters z ON z.hash = o.hash",
-         resource_fields},
-    [ENTITY_NOT_ACTIVE_NODES] = {"(SELECT certname FROM node WHERE deactivated IS NOT NULL OR expired IS NOT NULL) n",
-                                 certname_fields},
-    [ENTITY_INACTIVE_NODES] = {"(SELECT certname FROM node WHERE deactivated IS NOT NULL OR expired IS NOT NULL) n",
-                               certname_fields},
-    [ENTITY_LATEST_REPORT] = {"node n JOIN report r ON r.id = n.latest_report", latest_hash_fields},
-    [ENTITY_LATEST_REPORT_ID] = {"(SELECT latest_report FROM node WHERE latest_report IS NOT NULL) n",
+                                  "np.node", package_inventory_fields},
+    [ENTITY_PRODUCERS] = {"producer pr", NULL, producer_fields},
+    [ENTITY_REPORTS] = {REPORTS_FROM, "r.node", report_fields},
+    [ENTITY_REPORT_LOGS] = {REPORTS_FROM, "r.node", report_logs_fields},
+    [ENTITY_REPORT_METRICS] = {REPORTS_FROM, "r.node", report_metrics_fields},
+    [ENTITY_RESOURCES] = {"resource o JOIN node n ON n.id = o.node JOIN catalog c ON c.node = o.node LEFT JOIN "
+                          "environment e ON e.id = c.environment LEFT JOIN parameters z ON z.hash = o.hash",
+                          "o.node", resource_fields},
+    [ENTITY_NOT_ACTIVE_NODES] = {INACTIVE_FROM, "n.id", certname_fields},
+    [ENTITY_INACTIVE_NODES] = {INACTIVE_FROM, "n.id", certname_fields},
+    [ENTITY_LATEST_REPORT] = {"node n JOIN report r ON r.id = n.latest_report", NULL, latest_hash_fields},
+    [ENTITY_LATEST_REPORT_ID] = {"(SELECT latest_report FROM node WHERE latest_report IS NOT NULL) n", NULL,
                                  latest_id_fields},
-    [ENTITY_PARAMS] = {"param q", param_fields},
+    [ENTITY_PARAMS] = {"param q", NULL, param_fields},
 };
 
 const struct sql_entity *sql_entity(enum entity_id id) {

@@ -18,6 +18,7 @@ struct sql_field {
 
 struct sql_entity {
     const char *from;
+    const char *node;               /* id of the node a row is of; or NULL */
     const struct sql_field *fields; /* ends with a NULL name */
 };
 

@@ -96,6 +96,8 @@ struct pdb *pdb_open(const char *vfs, const char *path, struct error *err) {
     map_init(&s->statements);
     map_init(&s->name_ids);
     map_init(&s->path_ids);
+    map_init(&s->value_ids);
+    map_init(&s->type_uses);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     const char *name = path != NULL ? path : ":memory:";
     bool ok = sqlite3_open_v2(name, &s->db, flags, path != NULL ? vfs : NULL) == SQLITE_OK &&
@@ -117,8 +119,10 @@ struct pdb *pdb_open(const char *vfs, const char *path, struct error *err) {
 static void forget_ids(struct pdb *s) {
     map_free(&s->name_ids);
     map_free(&s->path_ids);
+    map_free(&s->value_ids);
     map_init(&s->name_ids);
     map_init(&s->path_ids);
+    map_init(&s->value_ids);
 }
 
 void pdb_close(struct pdb *s) {
@@ -243,6 +247,7 @@ bool pdb_end(struct pdb *s, bool keep) {
     if (--s->depth > 0) {
         return keep;
     }
+    pdb_flush_types(s, !s->doomed);
     if (s->doomed) {
         forget_ids(s); /* some may never have been */
     }

@@ -12,12 +12,16 @@
 #include <jansson.h>
 #include <sqlite3.h>
 
+enum { STORE_VALUES_MAX = 100000 };
+
 struct pdb {
     sqlite3 *db;
-    struct map statements;         /* SQL → sqlite3_stmt, kept prepared */
-    unsigned depth;                /* of transactions */
-    bool doomed;                   /* one within failed */
-    struct map name_ids, path_ids; /* of facts, as they come; text → id */
+    struct map statements; /* SQL → sqlite3_stmt, kept prepared */
+    unsigned depth;        /* of transactions */
+    bool doomed;           /* one within failed */
+    /* Of facts, as they come: text → id. value_ids is emptied when it holds STORE_VALUES_MAX. */
+    struct map name_ids, path_ids, value_ids;
+    struct map type_uses; /* of this transaction: path and type → how many leaves more or less (struct type_use) */
 };
 
 /* vfs and path may be NULL: SQLite's own, in memory. Errors: kind "puppetdb/database". */
@@ -62,6 +66,8 @@ void pdb_clear(struct pdb *s);
 const char *pdb_need_text(const json_t *payload, const char *key, struct error *err); /* NULL after setting err */
 bool pdb_need_time(const json_t *payload, const char *key, int64_t *ms, struct error *err);
 int64_t pdb_time(const json_t *payload, const char *key, int64_t absent_ms);
+/* Writes type_uses; at the end of a transaction. */
+void pdb_flush_types(struct pdb *s, bool keep);
 /* Brings a deactivated node back when this is newer than its deactivation. */
 void pdb_reactivate(struct pdb *s, int64_t node, int64_t producer_ms);
 

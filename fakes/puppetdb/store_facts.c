@@ -84,6 +84,12 @@ static int64_t value_id(struct pdb *s, const json_t *value) {
         add_value(s, kind, buf_span(&text));
         id = sqlite3_last_insert_rowid(s->db);
     }
+    if (map_count(&s->value_ids) >= STORE_VALUES_MAX) {
+        map_free(&s->value_ids);
+        map_init(&s->value_ids);
+    }
+    buf_append_char(&text, (char)('0' + kind));
+    map_put(&s->value_ids, buf_span(&text), (void *)(intptr_t)id);
     buf_free(&text);
     return id;
 }
@@ -97,15 +103,48 @@ static const char *type_name(const json_t *value) {
                                     : NULL;
 }
 
+struct type_use {
+    int64_t path;
+    const char *type; /* static */
+    int64_t change;
+};
+
+static void count_type(struct pdb *s, int64_t path, const char *type, int64_t change) {
+    char *key = str_printf("%lld %s", (long long)path, type);
+    struct type_use *use = map_get_cstr(&s->type_uses, key);
+    if (use == NULL) {
+        use = mem_zalloc(sizeof *use);
+        use->path = path;
+        use->type = type;
+        map_put(&s->type_uses, span_of(key), use);
+    }
+    use->change += change;
+    mem_free(key);
+}
+
+void pdb_flush_types(struct pdb *s, bool keep) {
+    for (struct map_iter i = map_iter(&s->type_uses); map_next(&i);) {
+        const struct type_use *use = i.value;
+        if (keep && use->change != 0) {
+            pdb_run(s,
+                    "INSERT INTO path_type(path, type, uses) VALUES(?1, ?2, ?3) ON CONFLICT(path, type) DO UPDATE SET "
+                    "uses = "
+                    "uses + ?3",
+                    "iTi", use->path, use->type, use->change);
+            pdb_run(s, "DELETE FROM path_type WHERE path = ? AND uses <= 0", "i", use->path);
+        }
+        mem_free(i.value);
+    }
+    map_free(&s->type_uses);
+    map_init(&s->type_uses);
+}
+
 static void add_leaf(struct pdb *s, int64_t node, struct place *at, const json_t *value) {
     int64_t path = path_id(s, at);
     pdb_run(s, "INSERT OR IGNORE INTO leaf(path, value, node) VALUES(?, ?, ?)", "iii", path, value_id(s, value), node);
     const char *type = type_name(value);
     if (type != NULL) {
-        pdb_run(s,
-                "INSERT INTO path_type(path, type, uses) VALUES(?, ?, 1) ON CONFLICT(path, type) DO UPDATE SET uses "
-                "= uses + 1",
-                "iT", path, type);
+        count_type(s, path, type, 1);
     }
 }
 
@@ -148,20 +187,29 @@ static void add_leaves(struct pdb *s, int64_t node, struct place *at, const json
     }
 }
 
+/* The leaves of one fact of one node: path, and the type's name or null. */
+static const char leaves_of_fact[] = "SELECT l.path, CASE v.kind WHEN 1 THEN 'string' WHEN 3 THEN 'boolean' WHEN 2 "
+                                     "THEN CASE WHEN v.text GLOB '*[.eE]*' THEN "
+                                     "'float' ELSE 'integer' END END FROM leaf l JOIN fact_path fp ON fp.id = l.path "
+                                     "JOIN fact_value v ON v.id = l.value "
+                                     "WHERE l.node = ? AND fp.name = ?";
+
 static void remove_fact(struct pdb *s, int64_t node, int64_t name) {
-    pdb_run(
-        s,
-        "UPDATE path_type SET uses = uses - 1 FROM (SELECT l.path AS p, CASE v.kind WHEN 1 THEN 'string' WHEN 3 THEN "
-        "'boolean' WHEN 2 THEN CASE typeof(v.number) WHEN 'integer' THEN 'integer' ELSE 'float' END END AS t FROM leaf "
-        "l JOIN fact_path fp ON fp.id = l.path JOIN fact_value v ON v.id = l.value WHERE l.node = ? AND fp.name = ?) "
-        "WHERE path = p AND type = t",
-        "ii", node, name);
-    pdb_run(s, "DELETE FROM path_type WHERE uses <= 0", "");
-    pdb_run(
-        s,
-        "DELETE FROM leaf WHERE (path, value, node) IN (SELECT l.path, l.value, l.node FROM leaf l JOIN fact_path fp "
-        "ON fp.id = l.path WHERE l.node = ? AND fp.name = ?)",
-        "ii", node, name);
+    static const char *const types[] = {"string", "boolean", "integer", "float"};
+    sqlite3_stmt *q = pdb_query(s, leaves_of_fact, "ii", node, name);
+    while (sqlite3_step(q) == SQLITE_ROW) {
+        for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+            if (str_eq((const char *)sqlite3_column_text(q, 1), types[i])) {
+                count_type(s, sqlite3_column_int64(q, 0), types[i], -1);
+            }
+        }
+    }
+    sqlite3_reset(q);
+    pdb_run(s,
+            "DELETE FROM leaf WHERE (path, value, node) IN (SELECT l.path, l.value, l.node FROM leaf l JOIN fact_path "
+            "fp ON "
+            "fp.id = l.path WHERE l.node = ? AND fp.name = ?)",
+            "ii", node, name);
     pdb_run(s, "DELETE FROM fact WHERE node = ? AND name = ?", "ii", node, name);
 }
 

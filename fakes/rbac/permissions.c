@@ -84,6 +84,23 @@ bool fake_rbac_permitted(const struct fake_rbac *r, const struct rbac_user *user
     return rbac_holds(r, user, type, action, instance);
 }
 
+bool fake_rbac_token_permits(void *rbac, const char *token, const char *permission, struct error *err) {
+    struct fake_rbac *r = rbac;
+    struct rbac_user *u = NULL;
+    struct span rest = span_of(permission), type = {0}, action = {0};
+    if (rbac_token_check(r, span_of(token), true, &u, err) == NULL) {
+        return false;
+    }
+    span_split(&rest, ':', &type);
+    span_split(&rest, ':', &action);
+    char *parts[] = {span_dup(type), span_dup(action), span_dup(rest)};
+    bool holds = rbac_holds(r, u, parts[0], parts[1], parts[2]);
+    for (size_t i = 0; i < 3; i++) {
+        mem_free(parts[i]);
+    }
+    return holds || error_set(err, "denied", "%s lacks the permission %s", u->login, permission);
+}
+
 static void types_get(struct fake *f, struct http_exchange *ex, const struct fake_route *route) {
     (void)route;
     if (rbac_require(rbac_of(f), ex) != NULL) {

@@ -42,6 +42,10 @@ const struct rbac_user *fake_rbac_caller(struct fake_rbac *r, struct http_exchan
 /* rbac.md §6.3. instance "*" asks for all instances. */
 bool fake_rbac_permitted(const struct fake_rbac *r, const struct rbac_user *user, const char *type, const char *action,
                          const char *instance);
+/* Whether a token's owner holds "type:action:instance" (split at the first two colons). On false err says why: kind
+ * "puppetlabs.rbac/…" for the token, "denied" for the permission. `rbac` is a struct fake_rbac: fits the PuppetDB
+ * fake's token_permits. */
+bool fake_rbac_token_permits(void *rbac, const char *token, const char *permission, struct error *err);
 const char *rbac_user_id(const struct rbac_user *u);
 const char *rbac_user_login(const struct rbac_user *u);
 /* Tells the parent of a node group, for permissions that descendants inherit: false at the root or when unknown. */

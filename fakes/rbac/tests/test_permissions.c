@@ -153,6 +153,17 @@ static void a_role_taken_away_counts_at_once(void **state) {
     mem_free(body);
 }
 
+static void tokens_are_asked_in_process(void **state) {
+    struct bench *b = *state;
+    struct error err = ERROR_INIT;
+    assert_true(fake_rbac_token_permits(b->rbac, "fixed-vera", "tasks:run:a::b", &err));
+    assert_false(fake_rbac_token_permits(b->rbac, "fixed-vera", "nodes:view_data:*", &err));
+    assert_true(error_is(&err, "denied"));
+    assert_false(fake_rbac_token_permits(b->rbac, "fixed-old", "orchestrator:view:*", &err));
+    assert_true(error_is(&err, "puppetlabs.rbac/token-expired"));
+    error_clear(&err);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, bench_up, bench_down)
 
 int main(void) {
@@ -165,6 +176,7 @@ int main(void) {
         T(types_are_listed),
         T(a_revoked_subject_may_nothing),
         T(a_role_taken_away_counts_at_once),
+        T(tokens_are_asked_in_process),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
