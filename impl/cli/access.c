@@ -15,10 +15,10 @@ static bool credentials(struct cli *cli, struct buf *user, struct buf *password,
     }
     if (cli->words.count == 1) {
         buf_append_cstr(user, cli->words.items[0]);
-    } else if (!ask_line(cli, "Username: ", false, user)) {
-        return error_set(err, "usage", "no user name was given");
+    } else if (!ask_line(cli, "Username: ", "user name", false, user, err)) {
+        return false;
     }
-    return ask_line(cli, "Password: ", true, password) || error_set(err, "usage", "no password was given");
+    return ask_line(cli, "Password: ", "password", true, password, err);
 }
 
 int access_login(struct cli *cli) {

@@ -13,15 +13,16 @@ struct cli_host {
     void (*turn)(struct world *w); /* runs the loop until something has happened */
     FILE *in, *out, *err;
     bool in_tty, out_tty;
-    unsigned columns;       /* of the terminal; 0: 80 */
     bool no_color;          /* NO_COLOR is set */
     const char *home;       /* $HOME or NULL */
     const char *stack_dir;  /* $DALANG_DIR or NULL: its client-tools/ stands for ~/.puppetlabs/client-tools/ */
     const char *global_dir; /* "/etc/puppetlabs/client-tools" */
     /* Counts the Ctrl-Cs so far. */
     unsigned (*interrupts)(void *ctx);
-    /* Reads a line without echo; false at end of input. */
-    bool (*read_secret)(void *ctx, struct buf *line);
+    /* Width of the terminal now; 0: unknown. */
+    unsigned (*columns)(void *ctx);
+    /* Prompts on the terminal and reads a line, a secret one without echo; false at end of input or after Ctrl-C. */
+    bool (*read_line)(void *ctx, const char *prompt, bool secret, struct buf *line);
     void *ctx;
 };
 

@@ -3,7 +3,7 @@
 #include "cli/internal.h"
 #include <string.h>
 
-enum { CONFIG_MAX = 1024 * 1024, TOKEN_MAX = 16 * 1024 };
+enum { CONFIG_MAX = 1024 * 1024, TOKEN_MAX = 16 * 1024, LINE_MAX_BYTES = 64 * 1024 };
 static const char default_ca[] = "/etc/puppetlabs/puppet/ssl/certs/ca.pem";
 
 char *expand_home(const struct cli *cli, const char *path) {
@@ -151,22 +151,24 @@ bool token_read(struct cli *cli, bool required, struct error *err) {
     return ok;
 }
 
-bool ask_line(struct cli *cli, const char *prompt, bool secret, struct buf *line) {
-    const struct cli_host *host = cli->host;
+static bool read_line(const struct cli_host *host, const char *prompt, bool secret, struct buf *line) {
     if (host->in_tty) {
-        fprintf(host->err, "%s", prompt);
-        fflush(host->err);
-        if (secret) {
-            bool ok = host->read_secret(host->ctx, line);
-            fputc('\n', host->err);
-            return ok;
-        }
+        return host->read_line(host->ctx, prompt, secret, line);
     }
     int c;
     bool any = false;
-    while ((c = fgetc(host->in)) != EOF && c != '\n') {
+    while ((c = fgetc(host->in)) != EOF && c != '\n' && line->len < LINE_MAX_BYTES) {
         any = true;
         buf_append_char(line, (char)c);
     }
     return any || c == '\n';
+}
+
+bool ask_line(struct cli *cli, const char *prompt, const char *what, bool secret, struct buf *line, struct error *err) {
+    if (read_line(cli->host, prompt, secret, line)) {
+        buf_reserve(line, 0); /* an empty answer is a string too */
+        return true;
+    }
+    return cli->host->interrupts(cli->host->ctx) > 0 ? error_set(err, "interrupted", "interrupted")
+                                                     : error_set(err, "usage", "no %s was given", what);
 }

@@ -108,26 +108,36 @@ bool token_store(struct cli *cli, struct error *err) {
            world_file_write(cli->host->world, cli->token_file, span_of(cli->token), 0600, WORLD_WRITE_ATOMIC, err);
 }
 
-/* No stored token: on a terminal ask for user and password and keep the token; else say how to get one. */
-static bool log_in_now(struct cli *cli, struct error *err) {
-    if (!cli->host->in_tty || !cli->host->out_tty) {
-        return error_set(err, "authentication", "no access token in %s: get one with `puppet-access login`",
-                         cli->token_file);
-    }
-    char *url = cli->args.service_url != NULL ? str_dup(cli->args.service_url) : NULL;
+/* Where RBAC is, said by puppet-access.conf. */
+static bool find_rbac(struct cli *cli, struct error *err) {
     struct cli access = {.host = cli->host, .args = {.ca_cert = cli->ca_cert, .token_file = cli->token_file}};
     bool ok = config_load_access(&access, err);
     cli->rbac_url = access.rbac_url;
     mem_free(access.token_file);
     mem_free(access.ca_cert);
-    mem_free(url);
-    struct buf user = BUF_INIT, password = BUF_INIT;
-    if (ok) {
-        fprintf(cli->host->err, "Enter your Puppet Enterprise credentials.\n");
-        ok = (ask_line(cli, "Username: ", false, &user) && ask_line(cli, "Password: ", true, &password)) ||
-             error_set(err, "authentication", "no credentials were given");
+    return ok;
+}
+
+/* No stored token: on a terminal ask for user and password and keep the token; else say how to get one. With --user the
+ * token is for this one command and is not stored. */
+static bool log_in_now(struct cli *cli, struct error *err) {
+    const char *given_user = cli->args.user, *given_password = cli->args.password;
+    if (given_user == NULL && (!cli->host->in_tty || !cli->host->out_tty)) {
+        return error_set(err, "authentication", "no access token in %s: get one with `puppet-access login`",
+                         cli->token_file);
     }
-    ok = ok && login(cli, buf_span(&user).ptr, buf_span(&password).ptr, err) && token_store(cli, err);
+    struct buf user = BUF_INIT, password = BUF_INIT;
+    bool ok = find_rbac(cli, err);
+    if (ok && given_user == NULL) {
+        fprintf(cli->host->err, "Enter your Puppet Enterprise credentials.\n");
+        ok = ask_line(cli, "Username: ", "user name", false, &user, err);
+    }
+    if (ok && given_password == NULL) {
+        ok = ask_line(cli, "Password: ", "password", true, &password, err);
+    }
+    ok = ok && login(cli, given_user != NULL ? given_user : user.ptr,
+                     given_password != NULL ? given_password : password.ptr, err);
+    ok = ok && (given_user != NULL || token_store(cli, err));
     if (password.ptr != NULL) {
         mem_zero(password.ptr, password.cap);
     }
@@ -140,7 +150,13 @@ bool connect_orchestrator(struct cli *cli, struct error *err) {
     if (!config_load_orchestrator(cli, err) || !open_tls(cli, err)) {
         return false;
     }
-    if (!token_read(cli, cli->args.token_file != NULL, err) || (cli->token == NULL && !log_in_now(cli, err))) {
+    if (cli->args.password != NULL && cli->args.user == NULL) {
+        return error_set(err, "usage", "--password needs --user");
+    }
+    if (cli->args.user == NULL && !token_read(cli, cli->args.token_file != NULL, err)) {
+        return false;
+    }
+    if (cli->token == NULL && !log_in_now(cli, err)) {
         return false;
     }
     cli->client = client_new(cli->host->world,

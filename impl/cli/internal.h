@@ -66,8 +66,8 @@ bool config_load_access(struct cli *cli, struct error *err);
 json_t *config_read(struct cli *cli, const char *file_name, struct error *err); /* global and user file merged */
 char *expand_home(const struct cli *cli, const char *path);
 bool token_read(struct cli *cli, bool required, struct error *err);
-/* Reads a line from the user's terminal or standard input. */
-bool ask_line(struct cli *cli, const char *prompt, bool secret, struct buf *line);
+/* Reads a line from the user's terminal or standard input; `what` is what the error calls it. */
+bool ask_line(struct cli *cli, const char *prompt, const char *what, bool secret, struct buf *line, struct error *err);
 
 /* ---- connect.c */
 bool connect_orchestrator(struct cli *cli, struct error *err); /* configuration, TLS, token, client */
@@ -98,6 +98,21 @@ char *number_with_commas(int64_t n);
 char *local_time_text(const char *iso);                     /* "02/29/2024 08:15:33 AM", UTC */
 int report_error(struct cli *cli, const struct error *err); /* returns EXIT_TROUBLE */
 void print_json(struct cli *cli, const json_t *value);      /* one line */
+
+/* ---- live.c: the status below the printed lines, on a terminal */
+struct live {
+    struct cli *cli;
+    bool on;
+    unsigned rows_shown;
+    uint64_t since_us;
+    struct map nodes; /* that run now; the values mean nothing */
+    int64_t total, finished, failed, skipped;
+};
+void live_start(struct live *l, struct cli *cli, bool on);
+void live_show(struct live *l);
+void live_hide(struct live *l); /* before a line is printed */
+void live_end(struct live *l);
+uint64_t live_elapsed_s(const struct live *l);
 
 /* ---- progress.c: a job under way */
 enum progress_kind { PROGRESS_PUPPET, PROGRESS_TASK, PROGRESS_PLAN };

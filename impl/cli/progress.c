@@ -13,55 +13,18 @@ struct progress {
     struct cli *cli;
     enum progress_kind kind;
     struct client_job *job;
-    struct timer tick; /* redraws the live line once a second */
+    struct timer tick; /* redraws the live status once a second */
     bool over;
     int code;
-    bool live; /* a live line is kept */
-    bool live_shown;
+    struct live live;
     unsigned stops; /* Ctrl-Cs acted on */
-    int64_t total, running, finished, failed, skipped;
-    uint64_t started_us;
     struct failure *failures;
     size_t failure_count, failure_cap;
 };
 
-static void hide_live(struct progress *p) {
-    if (p->live_shown) {
-        fputs("\r\033[K", p->cli->host->out);
-        p->live_shown = false;
-    }
-}
-
-static uint64_t elapsed_s(const struct progress *p) {
-    return (world_now_us(p->cli->host->world) - p->started_us) / 1000000;
-}
-
-static void show_live(struct progress *p) {
-    if (!p->live || p->over) {
-        return;
-    }
-    hide_live(p);
-    struct cli *cli = p->cli;
-    int64_t waiting = p->total - p->running - p->finished - p->failed - p->skipped;
-    fprintf(cli->host->out, "%s%lld/%lld finished%s", colour_on(cli, p->finished > 0 ? GREEN : PLAIN),
-            (long long)p->finished, (long long)p->total, colour_off(cli, p->finished > 0 ? GREEN : PLAIN));
-    if (p->failed > 0) {
-        fprintf(cli->host->out, "  %s%lld failed%s", colour_on(cli, RED), (long long)p->failed, colour_off(cli, RED));
-    }
-    if (p->skipped > 0) {
-        fprintf(cli->host->out, "  %s%lld skipped%s", colour_on(cli, YELLOW), (long long)p->skipped,
-                colour_off(cli, YELLOW));
-    }
-    fprintf(cli->host->out, "  %lld running  %lld waiting  %02llu:%02llu", (long long)p->running,
-            (long long)(waiting < 0 ? 0 : waiting), (unsigned long long)(elapsed_s(p) / 60),
-            (unsigned long long)(elapsed_s(p) % 60));
-    p->live_shown = true;
-    fflush(cli->host->out);
-}
-
 static void on_tick(void *ctx) {
     struct progress *p = ctx;
-    show_live(p);
+    live_show(&p->live);
     world_timer_start(p->cli->host->world, &p->tick, 1000, on_tick, p);
 }
 
@@ -86,7 +49,7 @@ static void print_deployment(struct progress *p, const char *name, const json_t 
     json_t *concurrency = json_object_get(options, "concurrency");
     char *limit =
         json_is_integer(concurrency) ? str_printf("%lld", (long long)json_integer_value(concurrency)) : str_dup("None");
-    char *count = number_with_commas(p->total);
+    char *count = number_with_commas(p->live.total);
     const char *rows[4][2];
     size_t n = 0;
     rows[n][0] = "Job ID", rows[n++][1] = name;
@@ -114,9 +77,9 @@ static void introduce(struct progress *p, const char *name) {
     json_t *job = NULL, *nodes = NULL;
     struct error err = ERROR_INIT; /* the job runs whatever happens to these two questions */
     call(cli, cli->client, "GET", path, NULL, &job, &err);
-    p->total = json_int(job, "node_count", 0);
+    p->live.total = json_int(job, "node_count", 0);
     if (p->kind == PROGRESS_TASK) {
-        fprintf(cli->host->out, "New job ID: %s\nNodes: %lld\n\n", name, (long long)p->total);
+        fprintf(cli->host->out, "New job ID: %s\nNodes: %lld\n\n", name, (long long)p->live.total);
     } else {
         error_clear(&err);
         call(cli, cli->client, "GET", nodes_path, NULL, &nodes, &err);
@@ -153,7 +116,7 @@ static void print_line(struct progress *p, enum colour c, const char *text) {
 
 static void node_running(struct progress *p, const char *node, const json_t *event, const json_t *detail) {
     (void)detail;
-    p->running++;
+    map_put(&p->live.nodes, span_of(node), p);
     const char *message = json_str(event, "message");
     char *text = message != NULL && p->kind != PROGRESS_TASK ? str_dup(message) : str_printf("Started on %s ...", node);
     print_line(p, YELLOW, text);
@@ -162,8 +125,8 @@ static void node_running(struct progress *p, const char *node, const json_t *eve
 
 static void node_finished(struct progress *p, const char *node, const json_t *event, const json_t *detail) {
     (void)event;
-    p->running -= p->running > 0;
-    p->finished++;
+    map_remove(&p->live.nodes, span_of(node));
+    p->live.finished++;
     char *text = p->kind == PROGRESS_TASK ? str_printf("Finished on node %s", node)
                                           : str_printf("Finished puppet run on %s - Success!", node);
     print_line(p, GREEN, text);
@@ -181,8 +144,8 @@ static void node_finished(struct progress *p, const char *node, const json_t *ev
 
 static void node_failed(struct progress *p, const char *node, const json_t *event, const json_t *detail) {
     (void)event;
-    p->running -= p->running > 0;
-    p->failed++;
+    map_remove(&p->live.nodes, span_of(node));
+    p->live.failed++;
     const char *cause = cause_of(detail);
     char *text = p->kind == PROGRESS_TASK ? str_printf("Failed on node %s", node)
                                           : str_printf("Finished puppet run on %s - Failure!", node);
@@ -201,8 +164,8 @@ static void node_failed(struct progress *p, const char *node, const json_t *even
 
 static void node_errored(struct progress *p, const char *node, const json_t *event, const json_t *detail) {
     (void)event;
-    p->running -= p->running > 0;
-    p->failed++;
+    map_remove(&p->live.nodes, span_of(node));
+    p->live.failed++;
     const char *cause = cause_of(detail);
     char *text = str_printf("%s %s: %s", p->kind == PROGRESS_TASK ? "Error on node" : "Error running puppet on", node,
                             cause != NULL ? cause : "no reason was given");
@@ -213,7 +176,7 @@ static void node_errored(struct progress *p, const char *node, const json_t *eve
 
 static void node_skipped(struct progress *p, const char *node, const json_t *event, const json_t *detail) {
     (void)event;
-    p->skipped++;
+    p->live.skipped++;
     const char *cause = cause_of(detail);
     char *text = str_printf("Skipped %s: %s", node, cause != NULL ? cause : "no reason was given");
     print_line(p, YELLOW, text);
@@ -257,7 +220,7 @@ static void on_event(void *ctx, struct client_job *job, const json_t *event) {
     if (type == NULL) {
         return;
     }
-    hide_live(p);
+    live_hide(&p->live);
     for (size_t i = 0; i < sizeof(printers) / sizeof(printers[0]); i++) {
         if (node != NULL && strcmp(type, printers[i].type) == 0) {
             printers[i].print(p, node, event, json_object_get(details, "detail"));
@@ -269,13 +232,18 @@ static void on_event(void *ctx, struct client_job *job, const json_t *event) {
         print_line(p, YELLOW, "The job is stopping: running nodes finish, no new ones start.");
     }
     fflush(p->cli->host->out);
-    show_live(p);
+    live_show(&p->live);
+}
+
+static void make_room_for_errors(struct progress *p) {
+    live_hide(&p->live);
+    fflush(p->cli->host->out);
 }
 
 static void on_retry(void *ctx, struct client_job *job, const struct error *err, uint64_t wait_ms) {
     struct progress *p = ctx;
     (void)job;
-    hide_live(p);
+    make_room_for_errors(p);
     fprintf(p->cli->host->err, "Warning: %s", err->msg);
     if (wait_ms > 0) {
         fprintf(p->cli->host->err, "; the job runs on, asking again in %llu s", (unsigned long long)(wait_ms / 1000));
@@ -320,8 +288,8 @@ static int64_t count_of(const json_t *job, const char *state) {
 static void print_summary(struct progress *p, const json_t *job) {
     struct cli *cli = p->cli;
     const char *state = json_str(job, "state");
-    int64_t all = json_int(job, "node_count", p->total);
-    int64_t ok = json_object_get(job, "node_states") != NULL ? count_of(job, "finished") : p->finished;
+    int64_t all = json_int(job, "node_count", p->live.total);
+    int64_t ok = json_object_get(job, "node_states") != NULL ? count_of(job, "finished") : p->live.finished;
     bool good = str_eq(state, "finished") && ok == all;
     p->code = good ? EXIT_DONE : EXIT_NODES_FAILED;
     const char *word = good                         ? "completed"
@@ -333,7 +301,7 @@ static void print_summary(struct progress *p, const json_t *job) {
     fprintf(cli->host->out, "\n%sJob %s. %lld/%lld nodes succeeded.%s\n", colour_on(cli, c), word, (long long)ok,
             (long long)all, colour_off(cli, c));
     double duration = json_number_value(json_object_get(job, "duration"));
-    fprintf(cli->host->out, "Duration: %.0f sec\n", duration > 0 ? duration : (double)elapsed_s(p));
+    fprintf(cli->host->out, "Duration: %.0f sec\n", duration > 0 ? duration : (double)live_elapsed_s(&p->live));
 }
 
 static void print_plan_end(struct progress *p, const json_t *job) {
@@ -352,7 +320,7 @@ static void print_plan_end(struct progress *p, const json_t *job) {
 static void on_done(void *ctx, struct client_job *job, const struct error *err, const json_t *object) {
     struct progress *p = ctx;
     (void)job;
-    hide_live(p);
+    live_end(&p->live);
     p->over = true;
     p->job = NULL;
     if (err != NULL) {
@@ -380,7 +348,7 @@ static bool act_on_interrupts(struct progress *p) {
     if (interrupts > 1 || client_job_name(p->job) == NULL) {
         return true;
     }
-    hide_live(p);
+    make_room_for_errors(p);
     fprintf(p->cli->host->err, "Stopping job %s: running nodes finish first. Press Ctrl-C again to leave at once.\n",
             client_job_name(p->job));
     client_job_stop(p->job, false);
@@ -411,30 +379,29 @@ static char *create(struct cli *cli, const char *command, json_t *request) {
 static void follow(struct progress *p, const char *name) {
     static const struct client_job_handler handler = {NULL, on_event, on_retry, on_done};
     struct cli *cli = p->cli;
-    p->started_us = world_now_us(cli->host->world);
     if (!cli->json) {
         introduce(p, name);
         fflush(cli->host->out);
     }
     p->job = p->kind == PROGRESS_PLAN ? client_plan_follow(cli->client, name, 0, &handler, p)
                                       : client_job_follow(cli->client, name, 0, &handler, p);
-    if (p->live) {
+    if (p->live.on) {
         on_tick(p);
     }
     while (!p->over) {
         if (act_on_interrupts(p)) {
             client_job_leave(p->job);
-            hide_live(p);
             break;
         }
         cli->host->turn(cli->host->world);
     }
     world_timer_stop(cli->host->world, &p->tick);
+    live_end(&p->live);
 }
 
 int run_to_end(struct cli *cli, enum progress_kind kind, const char *command, json_t *request) {
     struct progress p = {.cli = cli, .kind = kind};
-    p.live = cli->host->out_tty && !cli->json && !cli->args.no_live && kind != PROGRESS_PLAN;
+    live_start(&p.live, cli, cli->host->out_tty && !cli->json && !cli->args.no_live && kind != PROGRESS_PLAN);
     if (!cli->json) {
         static const char *const first_lines[] = {"Starting deployment ...", "Starting job ...", "Starting plan ..."};
         fprintf(cli->host->out, "%s\n", first_lines[kind]);

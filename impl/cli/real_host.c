@@ -3,12 +3,15 @@
 
 #include "base/mem.h"
 #include "world/real.h"
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
+
+enum { INTERRUPT_CHECK_MS = 100 };
 
 struct real_host {
     struct world *world;
@@ -27,28 +30,47 @@ static unsigned interrupts(void *ctx) {
     return ((struct real_host *)ctx)->interrupts;
 }
 
-static bool read_secret(void *ctx, struct buf *line) {
-    (void)ctx;
-    struct termios before, silent;
-    bool terminal = tcgetattr(STDIN_FILENO, &before) == 0;
-    if (terminal) {
-        silent = before;
-        silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+/* Waits for input while Ctrl-C is heeded: a blocking read would be restarted after the signal. */
+static bool input_comes(struct real_host *self) {
+    struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+    while (self->interrupts == 0) {
+        if (poll(&in, 1, INTERRUPT_CHECK_MS) > 0) {
+            return true;
+        }
+        real_world_turn(self->world, false);
     }
-    int c;
-    bool any = false;
-    while ((c = fgetc(stdin)) != EOF && c != '\n') {
-        any = true;
-        buf_append_char(line, (char)c);
-    }
-    if (terminal) {
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-    }
-    return any || c == '\n';
+    return false;
 }
 
-static unsigned terminal_columns(void) {
+static bool take_line(struct real_host *self, struct buf *line) {
+    char c = '\0';
+    while (input_comes(self) && read(STDIN_FILENO, &c, 1) == 1 && c != '\n') {
+        buf_append_char(line, c);
+    }
+    return self->interrupts == 0 && (line->len > 0 || c == '\n');
+}
+
+static bool read_line(void *ctx, const char *prompt, bool secret, struct buf *line) {
+    struct termios before, silent;
+    bool silenced = secret && tcgetattr(STDIN_FILENO, &before) == 0;
+    if (silenced) { /* before the prompt is seen: whoever answers at once must not be echoed */
+        silent = before;
+        silent.c_lflag &= ~(tcflag_t)(ECHO | ECHOE | ECHOK);
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &silent);
+    }
+    fputs(prompt, stderr);
+    bool ok = take_line(ctx, line);
+    if (silenced) {
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &before);
+    }
+    if (secret || !ok) {
+        fputc('\n', stderr);
+    }
+    return ok;
+}
+
+static unsigned terminal_columns(void *ctx) {
+    (void)ctx;
     struct winsize size;
     return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
@@ -75,13 +97,13 @@ int cli_main(const char *program, int argc, char *const argv[]) {
         .err = stderr,
         .in_tty = isatty(STDIN_FILENO),
         .out_tty = isatty(STDOUT_FILENO),
-        .columns = terminal_columns(),
         .no_color = nonempty(getenv("NO_COLOR")) != NULL,
         .home = nonempty(getenv("HOME")),
         .stack_dir = nonempty(getenv("DALANG_DIR")),
         .global_dir = "/etc/puppetlabs/client-tools",
         .interrupts = interrupts,
-        .read_secret = read_secret,
+        .columns = terminal_columns,
+        .read_line = read_line,
         .ctx = &self,
     };
     if (program == NULL) {
