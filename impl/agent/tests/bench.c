@@ -319,6 +319,7 @@ void bench_free(struct bench *b) {
     }
     buf_free(&report);
     sim_free(b->sim);
+    virtual_end(b);
     for (size_t i = 0; i < b->got_count; i++) {
         struct message *m = &b->got[i];
         mem_free(m->type);

@@ -70,6 +70,7 @@ struct bench {
     bool (*sync)(struct bench *b, const char *path); /* how dalang-exec syncs; NULL: as it should */
     struct map commands;                             /* text of a shell's -c -> char *: the lines that stand for it */
     struct buf logged;
+    struct list programs; /* virtual.c's */
 };
 
 struct bench *bench_new(uint64_t seed, enum pcp_version version); /* agent not started; change config before that */
@@ -118,5 +119,6 @@ bool bench_logged(const struct bench *b, const char *text);
  *   stdin (prints its input) · env NAME (prints NAME=value or nothing) · args (prints its arguments) · fill BYTES
  *   metadata TEXT (printed when called with the argument "metadata"; metaerr TEXT: on stderr then; nothing else is) */
 void virtual_install(struct bench *b);
+void virtual_end(struct bench *b);
 
 #endif

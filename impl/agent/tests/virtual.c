@@ -8,6 +8,7 @@
 
 /* What the program of one run prints and how it ends; kept until it has ended. */
 struct virtual_run {
+    struct list_link link; /* bench->programs: a power failure ends runs without a word */
     struct agent_exec exec;
     struct buf out, err;
     int code;
@@ -144,6 +145,7 @@ static void run(void *ctx, struct sim_exec *x) {
     struct bench *b = ctx;
     struct virtual_run *r = mem_zalloc(sizeof *r);
     x->data = r;
+    list_push_back(&b->programs, &r->link);
     x->takes_us = 1000;
     assert_true(agent_exec_parse(x->argv, &r->exec));
     char *pid_file = r->exec.spool_dir != NULL  ? str_printf("%s/pid", r->exec.spool_dir)
@@ -161,6 +163,13 @@ static void run(void *ctx, struct sim_exec *x) {
         buf_append_span(&x->out, buf_span(&r->out));
         buf_append_span(&x->err, buf_span(&r->err));
     }
+}
+
+static void run_free(struct bench *b, struct virtual_run *r) {
+    list_remove(&b->programs, &r->link);
+    buf_free(&r->out);
+    buf_free(&r->err);
+    mem_free(r);
 }
 
 static void at_end(void *ctx, struct sim_exec *x, int killed) {
@@ -181,11 +190,16 @@ static void at_end(void *ctx, struct sim_exec *x, int killed) {
     } else if (killed == 0 && r->exec.pid_file != NULL) {
         write_outputs(r, x);
     }
-    buf_free(&r->out);
-    buf_free(&r->err);
-    mem_free(r);
+    run_free(b, r);
+}
+
+void virtual_end(struct bench *b) {
+    while (!list_empty(&b->programs)) {
+        run_free(b, LIST_ITEM(list_first(&b->programs), struct virtual_run, link));
+    }
 }
 
 void virtual_install(struct bench *b) {
+    list_init(&b->programs);
     sim_program(b->sim, NULL, "dalang-exec", &(struct sim_program){run, at_end, b});
 }
