@@ -25,17 +25,17 @@ static const char catalog[] = "{\"certname\": \"a1\", \"version\": \"1\", \"envi
                               "\"resources\": [{\"type\": \"Class\", \"title\": \"A\", \"tags\": [\"a\"], "
                               "\"parameters\": {\"x\": 1}}], \"edges\": []}";
 
-static struct store *filled(void) {
-    struct store *s = store_open(NULL, NULL, NULL);
+static struct pdb *filled(void) {
+    struct pdb *s = pdb_open(NULL, NULL, NULL);
     json_t *f = json_loads(facts, 0, NULL), *c = json_loads(catalog, 0, NULL);
-    store_replace_facts(s, f, 0, NULL);
-    store_replace_catalog(s, c, 0, NULL);
+    pdb_replace_facts(s, f, 0, NULL);
+    pdb_replace_catalog(s, c, 0, NULL);
     json_decref(f);
     json_decref(c);
     return s;
 }
 
-static void run(struct store *s, const struct plan *plan) {
+static void run(struct pdb *s, const struct plan *plan) {
     struct error err = ERROR_INIT;
     struct sql sql;
     if (sql_build(plan, NULL, &sql, &err)) {
@@ -59,7 +59,7 @@ static void run(struct store *s, const struct plan *plan) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static struct store *s; /* filled once: what is run only reads */
+    static struct pdb *s; /* filled once: what is run only reads */
     s = s == NULL ? filled() : s;
     struct error err = ERROR_INIT;
     enum { LONGEST = 2000 };
