@@ -2,6 +2,8 @@
 #include "base/json.h"
 
 #include "base/mem.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *parse(struct span text, size_t flags, const char *kind, struct error *err) {
@@ -61,8 +63,84 @@ static int append_piece(const char *piece, size_t len, void *out) {
     return 0;
 }
 
+/* The shortest text that reads back as the same number; jansson always writes 17 digits. */
+static void write_real(struct buf *out, double number) {
+    enum { DIGITS_MIN = 15, DIGITS_MAX = 17, TEXT_MAX = 40 };
+    char text[TEXT_MAX];
+    for (int digits = DIGITS_MIN; digits <= DIGITS_MAX; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, number);
+        if (strtod(text, NULL) == number) {
+            break;
+        }
+    }
+    char *exponent = strchr(text, 'e');
+    if (exponent == NULL) {
+        buf_append_cstr(out, text);
+        buf_append_cstr(out, strchr(text, '.') == NULL ? ".0" : "");
+        return;
+    }
+    buf_append(out, text, (size_t)(exponent + 1 - text)); /* then without "+" and leading zeros */
+    exponent++;
+    if (*exponent == '-') {
+        buf_append_char(out, '-');
+    }
+    buf_append_cstr(out, exponent + strspn(exponent, "+-0"));
+}
+
+static bool holds_reals(const json_t *value) {
+    bool found = json_is_real(value);
+    for (size_t i = 0; !found && i < json_array_size(value); i++) {
+        found = holds_reals(json_array_get(value, i));
+    }
+    json_t *object = (json_t *)(uintptr_t)value;
+    for (void *i = json_object_iter(object); !found && i != NULL; i = json_object_iter_next(object, i)) {
+        found = holds_reals(json_object_iter_value(i));
+    }
+    return found;
+}
+
+static void write_any(struct buf *out, const json_t *value);
+
+static void write_members(struct buf *out, json_t *object) {
+    char separator = '{';
+    for (void *i = json_object_iter(object); i != NULL; i = json_object_iter_next(object, i)) {
+        json_t *key = json_stringn_nocheck(json_object_iter_key(i), json_object_iter_key_len(i));
+        buf_append_char(out, separator);
+        json_dump_callback(key, append_piece, out, JSON_ENCODE_ANY);
+        buf_append_char(out, ':');
+        write_any(out, json_object_iter_value(i));
+        json_decref(key);
+        separator = ',';
+    }
+    buf_append_cstr(out, separator == '{' ? "{}" : "}");
+}
+
+static void write_items(struct buf *out, const json_t *list) {
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        buf_append_char(out, i == 0 ? '[' : ',');
+        write_any(out, json_array_get(list, i));
+    }
+    buf_append_cstr(out, json_array_size(list) == 0 ? "[]" : "]");
+}
+
+static void write_any(struct buf *out, const json_t *value) {
+    if (json_is_real(value)) {
+        write_real(out, json_real_value(value));
+    } else if (json_is_object(value)) {
+        write_members(out, (json_t *)(uintptr_t)value);
+    } else if (json_is_array(value)) {
+        write_items(out, value);
+    } else {
+        json_dump_callback(value, append_piece, out, JSON_ENCODE_ANY);
+    }
+}
+
 void json_write(struct buf *out, const json_t *value) {
-    json_dump_callback(value, append_piece, out, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (holds_reals(value)) {
+        write_any(out, value);
+    } else {
+        json_dump_callback(value, append_piece, out, JSON_COMPACT | JSON_ENCODE_ANY);
+    }
 }
 
 char *json_text(const json_t *value) {

@@ -95,6 +95,36 @@ static void timers_come_out_in_order_of_time_then_start(void **state) {
     timer_heap_free(&h);
 }
 
+static void json_writes_reals_as_short_as_they_can_be(void **state) {
+    (void)state;
+    const char *texts[] = {"0.1",
+                           "1.5",
+                           "-2.0",
+                           "1e300",
+                           "1.5e-7",
+                           "0.30000000000000004",
+                           "1e22",
+                           "[0.1]",
+                           "[]",
+                           "{}",
+                           "[1,[2.5,{\"a\":0.1,\"b\":[true,null,\"\\u0000x\"],\"c\":{},\"d\":[]}]]",
+
+                           "1.7976931348623157e308",
+                           "1.2345678901234568e17"};
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        json_t *value = json_parse(span_of(texts[i]), "k", NULL);
+        struct buf out = BUF_INIT;
+        assert_non_null(value);
+        json_write(&out, value);
+        json_t *again = json_parse(buf_span(&out), "k", NULL);
+        assert_true(json_equal(value, again));
+        assert_string_equal(out.ptr, texts[i]);
+        json_decref(again);
+        json_decref(value);
+        buf_free(&out);
+    }
+}
+
 static void json_reads_what_is_json_and_says_where_it_is_not(void **state) {
     (void)state;
     struct error err = ERROR_INIT;
@@ -247,6 +277,7 @@ int main(void) {
         cmocka_unit_test(utf8_is_what_rfc_3629_allows),
         cmocka_unit_test(map_keeps_insertion_order_and_survives_removal_while_iterating),
         cmocka_unit_test(timers_come_out_in_order_of_time_then_start),
+        cmocka_unit_test(json_writes_reals_as_short_as_they_can_be),
         cmocka_unit_test(json_reads_what_is_json_and_says_where_it_is_not),
         cmocka_unit_test(digests_and_encodings_match_published_vectors),
         cmocka_unit_test(times_parse_and_print),
