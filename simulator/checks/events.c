@@ -106,12 +106,12 @@ void events_page(struct checks *c, struct tracked_job *job, uint64_t start, cons
         see(c, job, ids[i], item);
     }
     const char *text = json_str(json_object_get(body, "next-events"), "event");
-    if (text == NULL || !span_to_u64(span_of(text), &next) || next <= before || (count == 0 && next < start)) {
+    if (text == NULL || !span_to_u64(span_of(text), &next) || (count != 0 && next <= before) || next < start) {
         violate(c, 6, "job %s: the next event after %llu is said to be %s", job->id, (unsigned long long)before,
                 text != NULL ? text : "(none)");
     } else {
         check_complete(c, job, start, next, ids, count);
-        if (start <= job->announced + 1 && next > job->announced) {
+        if ((start <= 1 || start <= job->announced) && next > job->announced) {
             job->announced = next;
         }
     }

@@ -25,7 +25,8 @@ struct checks {
     struct map jobs;        /* id → struct tracked_job */
     struct tracked_job **job_order;
     size_t job_count, job_cap;
-    struct map events; /* id → struct tracked_event */
+    uint64_t responses; /* of the API, in the order they were written */
+    struct map events;  /* id → struct tracked_event */
     struct list secrets;
     struct sim_census *level; /* per host, at the start */
     size_t level_count;
@@ -53,6 +54,7 @@ struct api_request {
     struct api_request *next;
     char *method, *target, *token;
     struct buf body;
+    uint64_t answered; /* when the server wrote the response: a number that rises; 0: not yet */
 };
 
 /* ---- messages.c: invariants 4 and 8 */
@@ -69,10 +71,11 @@ void runs_spawned(struct checks *c, const char *host, const char *arguments);
 /* ---- jobs.c: invariants 1, 3, 7, 9 */
 struct tracked_node {
     char *name;
-    int state;  /* index of node state, see jobs.c; -1: not seen */
-    int finals; /* final events */
-    bool ran;   /* node_running seen */
-    bool asked; /* named in the request */
+    int state;      /* index of node state, see jobs.c; -1: not seen */
+    uint64_t as_of; /* number of the response that said so */
+    int finals;     /* final events */
+    bool ran;       /* node_running seen */
+    bool asked;     /* named in the request */
 };
 struct tracked_job {
     char *id;
@@ -80,7 +83,8 @@ struct tracked_job {
     size_t event_count, event_cap;
     char *command;
     bool acknowledged;
-    int state;            /* last seen; -1: never */
+    int state; /* last seen; -1: never */
+    uint64_t as_of;
     uint32_t concurrency; /* 0: none */
     char *type;
     struct map nodes; /* name → struct tracked_node */

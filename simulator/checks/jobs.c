@@ -54,6 +54,17 @@ static bool reachable(const unsigned *next, int from, int to) {
     return false;
 }
 
+/* Looks arrive in another order than they were taken. Keeps the latest; false when the two do not fit together. */
+static bool fits(const unsigned *next, int *known, uint64_t *known_as_of, int state, uint64_t as_of) {
+    bool later = as_of >= *known_as_of;
+    bool ok = *known < 0 || (later ? reachable(next, *known, state) : reachable(next, state, *known));
+    if (later) {
+        *known = state;
+        *known_as_of = as_of;
+    }
+    return ok;
+}
+
 static int state_of(const char *const *names, int count, const char *name) {
     for (int i = 0; name != NULL && i < count; i++) {
         if (strcmp(names[i], name) == 0) {
@@ -175,14 +186,13 @@ static void check_history(struct checks *c, const struct tracked_job *job, const
     }
 }
 
-static void look_at_job(struct checks *c, struct tracked_job *job, const json_t *object) {
+static void look_at_job(struct checks *c, struct tracked_job *job, uint64_t as_of, const json_t *object) {
     const char *name = json_str(object, "state");
-    int state = state_of(job_states, JOB_STATES, name);
-    if (state < 0 || (job->state >= 0 && !reachable(job_next, job->state, state))) {
-        violate(c, 7, "job %s went from %s to %s", job->id, job->state < 0 ? "nothing" : job_states[job->state],
+    int state = state_of(job_states, JOB_STATES, name), before = job->state;
+    if (state < 0 || !fits(job_next, &job->state, &job->as_of, state, as_of)) {
+        violate(c, 7, "job %s went from %s to %s", job->id, before < 0 ? "nothing" : job_states[before],
                 name != NULL ? name : "nothing");
     }
-    job->state = state;
     if (job->type == NULL) {
         job->type = str_dup(json_str(object, "type"));
         job->concurrency = (uint32_t)json_int(json_object_get(object, "options"), "concurrency", 0);
@@ -190,7 +200,7 @@ static void look_at_job(struct checks *c, struct tracked_job *job, const json_t 
     check_history(c, job, json_object_get(object, "status"));
 }
 
-static void look_at_nodes(struct checks *c, struct tracked_job *job, const json_t *items) {
+static void look_at_nodes(struct checks *c, struct tracked_job *job, uint64_t as_of, const json_t *items) {
     size_t i;
     json_t *item;
     json_array_foreach(items, i, item) {
@@ -206,10 +216,10 @@ static void look_at_nodes(struct checks *c, struct tracked_job *job, const json_
         if (!known && job->nodes_read) {
             violate(c, 7, "job %s has a node it did not have before: %s", job->id, name);
         }
-        if (node->state >= 0 && !reachable(node_next, node->state, state)) {
-            violate(c, 7, "node %s of job %s went from %s to %s", name, job->id, node_states[node->state], text);
+        int before = node->state;
+        if (!fits(node_next, &node->state, &node->as_of, state, as_of)) {
+            violate(c, 7, "node %s of job %s went from %s to %s", name, job->id, node_states[before], text);
         }
-        node->state = state;
     }
     job->nodes_read = true;
 }
@@ -230,7 +240,8 @@ static bool is_whole(struct span query) {
     return query.len == 0;
 }
 
-static void look(struct checks *c, struct span path, struct span query, int status, const json_t *body) {
+static void look(struct checks *c, struct span path, struct span query, uint64_t as_of, int status,
+                 const json_t *body) {
     struct span id, what;
     span_split(&path, '/', &id);
     what = path;
@@ -247,9 +258,9 @@ static void look(struct checks *c, struct span path, struct span query, int stat
     }
     struct tracked_job *job = job_of(c, id);
     if (what.len == 0) {
-        look_at_job(c, job, body);
+        look_at_job(c, job, as_of, body);
     } else if (span_eq_cstr(what, "nodes") && is_whole(query)) {
-        look_at_nodes(c, job, json_object_get(body, "items"));
+        look_at_nodes(c, job, as_of, json_object_get(body, "items"));
     } else if (span_eq_cstr(what, "events")) {
         events_page(c, job, start_of(query), body);
     }
@@ -271,7 +282,7 @@ void jobs_response(struct checks *c, const struct watched *w, const struct api_r
         acknowledged(c, w, r, command, body);
         mem_free(command);
     } else if (strcmp(r->method, "GET") == 0 && span_starts_with(path, "jobs/")) {
-        look(c, span_sub(path, 5, path.len), query, status, body);
+        look(c, span_sub(path, 5, path.len), query, r->answered, status, body);
     }
 }
 

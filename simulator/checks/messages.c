@@ -109,7 +109,7 @@ static void check_receiver(struct checks *c, const struct watched *to, const str
 static void deliver(struct checks *c, const struct watched *to, const struct pcp_message *m) {
     struct tracked_message *t = map_get(&c->messages, m->id);
     if (t == NULL) {
-        if (!span_eq_cstr(m->sender, PCP_SERVER_URI)) {
+        if (m->sender.len != 0 && !span_eq_cstr(m->sender, PCP_SERVER_URI)) { /* not the broker's own */
             violate(c, 4, "%s was given message %.*s from %.*s, which no client had sent", to->uri, (int)m->id.len,
                     m->id.ptr, (int)m->sender.len, m->sender.ptr);
         }

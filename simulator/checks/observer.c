@@ -192,12 +192,21 @@ static void whole_request(struct checks *c, struct watched *w, struct stream *s)
     w->requests_last = r;
 }
 
-static void whole_response(struct checks *c, struct watched *w, struct stream *s) {
+static void whole_response(struct checks *c, struct watched *w, enum place place, struct stream *s) {
     if (s->head.status == 101) {
         s->upgraded = true;
         return;
     }
     struct api_request *r = w->requests;
+    if (place == FROM_SERVER) {
+        while (r != NULL && r->answered != 0) {
+            r = r->next;
+        }
+        if (r != NULL && s->head.status >= 200) {
+            r->answered = ++c->responses;
+        }
+        return;
+    }
     if (s->head.status < 200 || r == NULL || w->kind != WATCHED_API) {
         return;
     }
@@ -228,8 +237,8 @@ static void read_http(struct checks *c, struct watched *w, enum place place, str
         case HTTP1_END:
             if (place == AT_SERVER) {
                 whole_request(c, w, s);
-            } else if (place == AT_CLIENT || s->head.status == 101) {
-                whole_response(c, w, s);
+            } else {
+                whole_response(c, w, place, s);
             }
             break;
         case HTTP1_FAILED:
@@ -258,7 +267,7 @@ static void read_frames(struct checks *c, struct watched *w, enum place place, s
 
 static void pass_by(struct checks *c, const struct sim_event *e, enum place place) {
     struct watched *w = find(c, e->id);
-    if (w == NULL || (w->kind == WATCHED_API && place == FROM_SERVER)) {
+    if (w == NULL) {
         return;
     }
     if (w->streams[place] == NULL) {

@@ -1,0 +1,62 @@
+/* What the files of soak share. */
+#ifndef DALANG_SOAK_INTERNAL_H
+#define DALANG_SOAK_INTERNAL_H
+
+#include "base/map.h"
+#include "simulator/soak/soak.h"
+#include "simulator/stack/simulated.h"
+
+#define SOAK_SECRET "v3ry-s3cret-v4lue"
+#define SOAK_LIMITED_TOKEN "token-of-limited"
+
+struct soak;
+
+/* A request to the orchestrator from the users' host. */
+struct ask {
+    struct list_link link;
+    struct soak *soak;
+    struct world_fetch *fetch;
+    void (*answered)(struct soak *s, int status, const json_t *body, const char *job);
+    char *job;
+};
+
+struct soak_job {
+    char *id;
+    bool over; /* as far as users know */
+    uint64_t next_event;
+};
+
+struct soak {
+    struct soak_opts opts;
+    struct sim *sim;
+    struct checks *checks;
+    struct faults *faults;
+    struct simulated *simulated;
+    struct soak_result *result;
+    struct rng rng;
+    struct world *users;
+    struct world_tls *tls;
+    char *api;
+    struct list asks;
+    struct timer start_timer, look_timer;
+    uint32_t jobs_left;
+    uint64_t job_every_us;
+    struct soak_job **jobs;
+    size_t job_count, job_cap;
+    uint64_t refused;
+    uint32_t task_limit, deploy_limit;
+    uint64_t idle_message_timeout;
+    const char **agent_names;
+    size_t services_to_heal;
+};
+
+/* users.c: what people do */
+void users_start(struct soak *s);
+void users_stop(struct soak *s); /* no new jobs; looking goes on */
+void users_end(struct soak *s);
+void users_read_everything(struct soak *s);
+bool users_all_over(const struct soak *s);
+void ask(struct soak *s, const char *method, const char *target, json_t *body, const char *token, const char *job,
+         void (*answered)(struct soak *s, int status, const json_t *body, const char *job));
+
+#endif
