@@ -87,7 +87,7 @@ static enum option_result parse(struct flags *f, int argc, char *argv[], struct 
         {OPTION_STRING, "key", 0, "FILE", "Its private key, PEM.", &f->key},
         {OPTION_STRING, "ca", 0, "FILE", "Certificates of the authorities that are trusted, PEM.", &f->ca},
         {OPTION_STRING, "crl", 0, "FILE", "Certificate revocation list, PEM.", &f->crl},
-        {OPTION_FLAG, "plain", 0, NULL, "Plain HTTP without certificates.", &f->plain},
+        {OPTION_FLAG, "plain", 0, NULL, "Plain HTTP; Puppet Server then lets everybody in.", &f->plain},
         {OPTION_HEADING, NULL, 0, NULL, "Output", NULL},
         {OPTION_FLAG, "json", 0, NULL, "Prints the addresses as one line of JSON when everything is ready.", &f->json},
         {OPTION_STRING, "log-level", 0, "LEVEL", "trace, debug, info, warn, error or off (default info).",
@@ -219,6 +219,9 @@ static void complete_state(struct daemon *d) {
         }
     }
     json_set(auth, "orchestrator", list);
+    if (d->flags.plain && json_object_get(auth, "enforce") == NULL) {
+        json_set(auth, "enforce", json_false()); /* nobody has a certificate to show */
+    }
     if (d->flags.codedir != NULL) {
         json_set(server, "codedir", json_string(d->flags.codedir));
     }
@@ -251,7 +254,7 @@ static json_t *classes_of(void *ctx, const char *environment, struct error *err)
 
 static json_t *nodes_of(void *ctx, const json_t *inventory_query, struct error *err) {
     struct daemon *d = ctx;
-    json_t *query = json_pack("[s, s, [s, [s]], O]", "from", "inventory", "extract", "certname", inventory_query);
+    json_t *query = json_pack("[s, s, [s, [s], O]]", "from", "inventory", "extract", "certname", inventory_query);
     char *text = json_text(query);
     json_t *rows = fake_puppetdb_query(d->puppetdb, span_of(text), err), *names = NULL;
     if (rows != NULL) {
