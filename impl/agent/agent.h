@@ -19,7 +19,7 @@
 enum {
     AGENT_INBOUND_MAX = 32000000,             /* bytes of one message; more closes with 1009, as the reference does */
     AGENT_SEND_QUEUE_MAX = 256 * 1024 * 1024, /* bytes the broker has not taken; more drops the connection */
-    AGENT_UNSENT_MAX = 10000,                 /* final responses kept for the next connection; older ones go first */
+    AGENT_UNSENT_MAX = 1000,                  /* final responses kept for the next connection; older ones go first */
     AGENT_PONG_TIMEOUT_MS = 5000,
     AGENT_RECONNECT_MS = 200, /* pause before the first attempt after a working connection was lost */
     AGENT_BACKOFF_FIRST_MS = 2000,

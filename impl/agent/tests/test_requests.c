@@ -1,6 +1,8 @@
 /* Requests and their answers, module by module (agent.md §8, §11; pxp.md §6, §7). */
 #include "agent/tests/bench.h"
 #include "base/mem.h"
+#include <malloc.h>
+#include <stdio.h>
 
 static void ask(struct bench *b, const char *module, const char *action, const char *params) {
     mem_free(bench_request(b, !NON_BLOCKING, "tx", module, action, params, false));
@@ -59,11 +61,67 @@ static void task_runs(void **state) {
     bench_free(b);
 }
 
+/* Simulations run it by the thousand. */
+static void an_idle_core_is_small(void **state) {
+    (void)state;
+    enum { COUNT = 1000, BYTES_MAX = 4096 };
+    struct bench *b = bench_new(1, PCP_V2);
+    struct agent_modules *modules = agent_modules_new();
+    struct agent *agents[COUNT];
+    b->config.modules = modules;
+    size_t before = mallinfo2().uordblks;
+    for (size_t i = 0; i < COUNT; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%04zu-agent.example.com", i);
+        agents[i] =
+            agent_new(b->agent_host, &b->config,
+                      &(struct agent_self){.name = name, .spool_dir = SPOOL, .task_cache_dir = CACHE}, NULL, NULL);
+    }
+    size_t each = (mallinfo2().uordblks - before) / COUNT;
+    print_message("an idle agent: %zu bytes\n", each);
+#if !defined(__SANITIZE_ADDRESS__)
+    assert_true(each > 0 && each <= BYTES_MAX);
+#endif
+    for (size_t i = 0; i < COUNT; i++) {
+        agent_free(agents[i]);
+    }
+    bench_free(b);
+    agent_modules_free(modules);
+}
+
+/* Outcomes that wait for a connection: the oldest go when there are too many. */
+static void unsent_outcomes_are_bounded(void **state) {
+    (void)state;
+    enum { MORE = 5 };
+    struct bench *b = bench_new(1, PCP_V2);
+    b->config.jobs_max = AGENT_UNSENT_MAX + MORE;
+    bench_start(b);
+    for (int i = 0; i < AGENT_UNSENT_MAX + MORE; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "t%06d", i);
+        mem_free(bench_request(b, NON_BLOCKING, id, "command", "run", "{\"command\":\"takes 30000\"}", true));
+    }
+    bench_run(b, 10 * SIM_SECOND);
+    assert_int_equal(b->got_count, AGENT_UNSENT_MAX + MORE); /* all acknowledged */
+    b->no_upgrade = true;
+    ws_close(b->peer, 1001, "");
+    bench_run(b, 60 * SIM_SECOND);
+    b->no_upgrade = false;
+    assert_true(bench_wait(b, bench_is_connected, 2 * SIM_MINUTE));
+    bench_run(b, SIM_MINUTE);
+    assert_int_equal(b->got_count, AGENT_UNSENT_MAX + MORE + AGENT_UNSENT_MAX);
+    assert_true(bench_logged(b, "Too many outcomes wait for a connection"));
+    assert_false(bench_exists(b, SPOOL "/t000000/unsent"));
+    bench_free(b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ping_and_echo),
         cmocka_unit_test(command_runs),
         cmocka_unit_test(task_runs),
+        cmocka_unit_test(an_idle_core_is_small),
+        cmocka_unit_test(unsent_outcomes_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
