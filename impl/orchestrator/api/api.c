@@ -10,6 +10,10 @@ enum { HTTP_IDLE_MS = 60000 };
 void call_free(struct api_call *call) {
     services_forget(call->api->parts.services, call);
     engine_forget(call->api->parts.engine, call);
+    schedules_forget(call->api->parts.schedules, call);
+    store_forget(call->api->parts.store, call);
+    submission_free(call->submission);
+    schedule_wish_free(call->wish);
     if (call->free_state != NULL) {
         call->free_state(call->state);
     }
@@ -87,11 +91,25 @@ static void on_answered(void *ctx, const struct http_request *req, int status, u
              user_agent != NULL ? user_agent : "-", (unsigned long long)(duration_us / 1000));
 }
 
+/* The engine's own key: made before, beside the database unless the configuration names a place. */
+static bool load_secret_key(struct api *api, struct error *err) {
+    const struct orchestrator_config *config = api->parts.config;
+    char *path =
+        config->secret_key_file != NULL ? str_dup(config->secret_key_file) : str_printf("%s.key", config->database);
+    bool ok = secret_key_load(api->parts.world, path, api->secret_key, err);
+    mem_free(path);
+    return ok;
+}
+
 struct api *api_new(const struct orchestrator_parts *parts, struct error *err) {
     struct api *api = mem_zalloc(sizeof(*api));
     api->parts = *parts;
     list_init(&api->calls);
     const struct orchestrator_config *config = parts->config;
+    if (!load_secret_key(api, err)) {
+        mem_free(api);
+        return NULL;
+    }
     struct http_server_opts opts = {
         .listen = {.host = config->host, .port = config->port, .tls = parts->tls},
         .routes = api_routes,
@@ -104,9 +122,11 @@ struct api *api_new(const struct orchestrator_parts *parts, struct error *err) {
     };
     api->server = http_server_new(parts->world, &opts, err);
     if (api->server == NULL) {
+        mem_zero(api->secret_key, sizeof api->secret_key);
         mem_free(api);
         return NULL;
     }
+    schedules_set_submit(parts->schedules, submission_submit, api);
     return api;
 }
 
@@ -124,6 +144,11 @@ void api_free(struct api *api) {
     LIST_EACH_SAFE (link, next, &api->calls) {
         call_free(LIST_ITEM(link, struct api_call, link));
     }
+    if (api->parts.schedules != NULL) {
+        schedules_set_submit(api->parts.schedules, NULL, NULL);
+    }
+    map_free(&api->agentless);
+    mem_zero(api->secret_key, sizeof api->secret_key);
     mem_free(api);
 }
 

@@ -52,18 +52,22 @@ static void on_route_permission(struct api_call *call, const json_t *answers) {
     enter(call);
 }
 
-static void on_subject(struct api_call *call, json_t *subject) {
+void call_set_subject(struct api_call *call, json_t *user) {
     /* The owner object of orchestrator-api.md §1.8: the user record without what belongs to the token. */
     static const char *const keys[] = {"id",         "login",     "display_name",       "email",
                                        "is_revoked", "is_remote", "is_group",           "is_superuser",
                                        "last_login", "role_ids",  "inherited_role_ids", "group_ids"};
     call->subject = json_object();
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        json_t *value = json_object_get(subject, keys[i]);
+        json_t *value = json_object_get(user, keys[i]);
         if (value != NULL) {
             json_object_set(call->subject, keys[i], value);
         }
     }
+}
+
+static void on_subject(struct api_call *call, json_t *subject) {
+    call_set_subject(call, subject);
     if (call->route->permission == NULL) {
         enter(call);
         return;

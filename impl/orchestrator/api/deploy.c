@@ -8,23 +8,7 @@ const struct api_field command_deploy_fields[] = {
     {.key = "scope", .types = IS_OBJECT},
     {.key = "target", .types = IS_STRING | IS_NULL},
     {.key = "description", .types = IS_STRING},
-    {.key = "noop", .types = IS_BOOLEAN},
-    {.key = "no_noop", .types = IS_BOOLEAN},
-    {.key = "concurrency", .types = IS_INTEGER | IS_NULL, .min = 1},
-    {.key = "enforce_environment", .types = IS_BOOLEAN},
-    {.key = "debug", .types = IS_BOOLEAN},
-    {.key = "trace", .types = IS_BOOLEAN},
-    {.key = "evaltrace", .types = IS_BOOLEAN},
-    {.key = "filetimeout", .types = IS_INTEGER},
-    {.key = "http_connect_timeout", .types = IS_INTEGER},
-    {.key = "http_keepalive_timeout", .types = IS_INTEGER},
-    {.key = "http_read_timeout", .types = IS_INTEGER},
-    {.key = "ordering", .types = IS_STRING},
-    {.key = "skip_tags", .types = IS_STRING},
-    {.key = "tags", .types = IS_STRING},
-    {.key = "use_cached_catalog", .types = IS_BOOLEAN},
-    {.key = "usecacheonfailure", .types = IS_BOOLEAN},
-    {.key = "timeout", .types = IS_INTEGER, .min = 1},
+    DEPLOY_FIELDS,
     {.key = "userdata", .types = IS_OBJECT},
     {.key = NULL},
 };
@@ -65,7 +49,7 @@ static json_t *deploy_options(const struct api_call *call, const struct deploy_s
     json_set(options, "enforce_environment", json_boolean(d->enforce));
     const char *description = json_str(call->body, "description");
     json_set(options, "description", json_string(description != NULL ? description : ""));
-    json_set(options, "scheduled-job-id", json_null());
+    json_set(options, "scheduled-job-id", schedule_id_option(call));
     for (size_t i = 0; i < sizeof(further) / sizeof(further[0]); i++) {
         json_t *value = json_object_get(call->body, further[i]);
         if (value != NULL) {
@@ -75,8 +59,23 @@ static json_t *deploy_options(const struct api_call *call, const struct deploy_s
     return options;
 }
 
+/* What a schedule keeps of it: the keys of the command without those it has beside its input. */
+static void fill_wish(struct api_call *call, const struct deploy_state *d) {
+    static const char *const beside[] = {"environment", "description",    "userdata",
+                                         "target",      "scheduled_time", "schedule_options"};
+    json_t *input = json_copy(call->body);
+    for (size_t i = 0; i < sizeof beside / sizeof beside[0]; i++) {
+        json_object_del(input, beside[i]);
+    }
+    json_object_set(input, "scope", d->scope);
+    call->wish->input = input;
+}
+
 static void on_nodes(struct api_call *call, json_t *certnames) {
     struct deploy_state *d = call->state;
+    if (call->wish != NULL) {
+        fill_wish(call, d);
+    }
     json_t *options = deploy_options(call, d);
     struct job_request r = {
         .type = JOB_DEPLOY,
@@ -84,7 +83,6 @@ static void on_nodes(struct api_call *call, json_t *certnames) {
         .environment = d->environment,
         .options = options,
         .noop = json_bool(call->body, "noop", false),
-        .concurrency = (uint32_t)json_int(call->body, "concurrency", 0),
     };
     start_job(call, &r, certnames);
     json_decref(options);

@@ -30,7 +30,7 @@ static void write_one_job(void *ctx, const struct store_job *job) {
     write_job(ctx, job);
 }
 
-static void unknown_job(struct api_call *call, int64_t id) {
+void unknown_job(struct api_call *call, int64_t id) {
     char name[24];
     snprintf(name, sizeof(name), "%lld", (long long)id);
     struct error err = ERROR_INIT;

@@ -54,7 +54,7 @@ static struct http_exchange *take_exchange(struct api_call *call) {
 }
 
 void api_reply(struct api_call *call, int status, struct span json_text) {
-    http_respond(take_exchange(call), status, "application/json; charset=utf-8", json_text);
+    http_respond(take_exchange(call), status, status != 204 ? "application/json; charset=utf-8" : NULL, json_text);
 }
 
 void api_reply_json(struct api_call *call, int status, json_t *body) {
@@ -66,6 +66,10 @@ void api_reply_json(struct api_call *call, int status, json_t *body) {
 }
 
 void api_reply_error(struct api_call *call, const struct error *err) {
+    if (call->submission != NULL) {
+        submission_tell(call, 0, err);
+        return;
+    }
     int status = status_of_kind(err->kind);
     struct error shown = {err->kind, str_dup(err->msg), json_incref(err->details)};
     if (status == 503) { /* whatever is the matter inside, outside it has one name; the message tells */
@@ -94,7 +98,13 @@ void api_reply_invalid(struct api_call *call, const char *what, const json_t *va
     json_set(details, "value", json_incref((json_t *)(uintptr_t)value));
     json_set(details, "error", json_str_new(buf_span(&msg)));
     struct error err = ERROR_INIT;
-    error_set_details(&err, "puppetlabs.orchestrator/validation-error", details, "%s", msg.ptr);
+    if (call->query_errors) {
+        json_decref(details);
+        error_set_details(&err, "puppetlabs.orchestrator/query-error", json_pack("{s:O?}", "query", value), "%s",
+                          msg.ptr);
+    } else {
+        error_set_details(&err, "puppetlabs.orchestrator/validation-error", details, "%s", msg.ptr);
+    }
     api_reply_error(call, &err);
     error_clear(&err);
     buf_free(&msg);

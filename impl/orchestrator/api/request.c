@@ -63,7 +63,7 @@ static bool check_field(const struct api_field *f, const json_t *value, struct e
     if ((kind_of(value) & f->types) == 0) {
         struct buf kinds = BUF_INIT;
         append_kinds(&kinds, f->types);
-        wrong_value(err, f->key, value, "must be %s", kinds.ptr);
+        wrong_value(err, f->key, f->secret ? NULL : value, "must be %s", kinds.ptr);
         buf_free(&kinds);
         return false;
     }
@@ -108,7 +108,7 @@ bool api_check_body(const struct api_field *schema, const json_t *body, struct e
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)body, key, value) {
         if (find_field(schema, key) == NULL) {
-            return wrong_value(err, key, value, "is not a known key");
+            return wrong_value(err, key, NULL, "is not a known key"); /* it may be a misspelt secret */
         }
     }
     return true;
@@ -214,4 +214,18 @@ bool name_is_task(const char *name) {
         return name_part(whole);
     }
     return name_part(span_sub(whole, 0, (size_t)colons)) && name_part(span_sub(whole, (size_t)colons + 2, whole.len));
+}
+
+bool name_is_plan(const char *name) {
+    struct span rest = span_of(name);
+    for (;;) {
+        ptrdiff_t colons = span_find_span(rest, SPAN("::"));
+        if (!name_part(span_sub(rest, 0, colons < 0 ? rest.len : (size_t)colons))) {
+            return false;
+        }
+        if (colons < 0) {
+            return true;
+        }
+        rest = span_sub(rest, (size_t)colons + 2, rest.len);
+    }
 }

@@ -83,6 +83,7 @@ struct resolve {
     struct api_call *call;
     json_t *scope;
     void (*then)(struct api_call *call, json_t *certnames);
+    bool any; /* no node is an answer too */
     void *outer_state;
     void (*outer_free)(void *state);
 };
@@ -110,7 +111,7 @@ static void resolved(struct api_call *call, json_t *certnames) {
     mem_free(call->state);
     call->state = r.outer_state;
     call->free_state = r.outer_free;
-    if (json_array_size(certnames) == 0) {
+    if (json_array_size(certnames) == 0 && !r.any) {
         empty_target(call, r.scope);
     } else {
         r.then(call, certnames);
@@ -163,19 +164,25 @@ static void on_rows(void *ctx, json_t *rows, const struct error *err) {
 }
 
 /* The group itself must have a rule; rules only on ancestors do not count. */
+json_t *scope_group_query(const json_t *rules) {
+    json_t *query = json_object_get(json_object_get(rules, "translated"), "inventory_query_format");
+    if (json_is_null(json_object_get(rules, "rule")) || !json_is_array(query)) {
+        return NULL;
+    }
+    return json_pack("[s, s, [s, s, O]]", "from", "inventory", "extract", "certname", query);
+}
+
 static void on_group_rules(void *ctx, json_t *rules, const struct error *err) {
     struct api_call *call = ctx;
-    struct resolve *r = call->state;
     if (err != NULL) {
         api_reply_error(call, err);
         return;
     }
-    json_t *query = json_object_get(json_object_get(rules, "translated"), "inventory_query_format");
-    if (json_is_null(json_object_get(rules, "rule")) || !json_is_array(query)) {
-        empty_target(call, r->scope);
+    json_t *ast = scope_group_query(rules);
+    if (ast == NULL) {
+        resolved(call, json_array());
         return;
     }
-    json_t *ast = json_pack("[s, s, [s, s, O]]", "from", "inventory", "extract", "certname", query);
     services_user_query(call->api->parts.services, call->token, ast, on_rows, call);
     json_decref(ast);
 }
@@ -187,10 +194,10 @@ static void resolve_environment(struct api_call *call, const char *environment) 
     json_decref(ast);
 }
 
-void scope_resolve(struct api_call *call, const json_t *scope, const char *environment,
-                   void (*then)(struct api_call *call, json_t *certnames)) {
+static void resolve(struct api_call *call, const json_t *scope, const char *environment, bool any,
+                    void (*then)(struct api_call *call, json_t *certnames)) {
     struct resolve *r = mem_alloc(sizeof(*r));
-    *r = (struct resolve){call, json_incref((json_t *)(uintptr_t)scope), then, call->state, call->free_state};
+    *r = (struct resolve){call, json_incref((json_t *)(uintptr_t)scope), then, any, call->state, call->free_state};
     call->state = r;
     call->free_state = resolve_free;
     const json_t *nodes = json_object_get(scope, "nodes");
@@ -205,6 +212,16 @@ void scope_resolve(struct api_call *call, const json_t *scope, const char *envir
     } else if (json_object_get(scope, "whole_environment") != NULL) {
         resolve_environment(call, environment);
     } else {
-        empty_target(call, scope); /* no release without application orchestration knows any application */
+        resolved(call, json_array()); /* no release without application orchestration knows any application */
     }
+}
+
+void scope_resolve(struct api_call *call, const json_t *scope, const char *environment,
+                   void (*then)(struct api_call *call, json_t *certnames)) {
+    resolve(call, scope, environment, false, then);
+}
+
+void scope_resolve_any(struct api_call *call, const json_t *scope,
+                       void (*then)(struct api_call *call, json_t *certnames)) {
+    resolve(call, scope, "", true, then);
 }

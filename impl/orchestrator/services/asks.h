@@ -14,6 +14,8 @@ enum { SERVICES_CACHE_MS = 2000, SERVICES_CACHE_MAX = 1024 };
 void services_authenticate(struct services *s, const char *token, services_answer *done, void *ctx);
 /* What services_authenticate() answered for this token less than SERVICES_CACHE_MS ago (borrowed), or NULL. */
 json_t *services_cached_subject(struct services *s, const char *token);
+/* A user's record as it is now. */
+void services_user(struct services *s, const char *id, services_answer *done, void *ctx);
 /* The user that certificates act as: a superuser. */
 void services_api_user(struct services *s, services_answer *done, void *ctx);
 /* permissions: [{"object_type","action","instance"}…], stolen. Answer: array of Booleans in the same order. */

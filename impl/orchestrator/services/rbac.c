@@ -122,11 +122,16 @@ static json_t *read_body_of(struct ask *ask, const struct world_response *r, str
     return body;
 }
 
+void services_user(struct services *s, const char *id, services_answer *done, void *ctx) {
+    char *part = percent_encoded(id);
+    ask_start(s,
+              &(struct ask_opts){.url = str_printf("%s/v1/users/%s", s->config->rbac_url, part), .read = read_body_of},
+              done, ctx);
+    mem_free(part);
+}
+
 void services_api_user(struct services *s, services_answer *done, void *ctx) {
-    ask_start(
-        s,
-        &(struct ask_opts){.url = str_printf("%s/v1/users/%s", s->config->rbac_url, api_user_id), .read = read_body_of},
-        done, ctx);
+    services_user(s, api_user_id, done, ctx);
 }
 
 void services_permitted(struct services *s, const char *subject_id, json_t *permissions, services_answer *done,

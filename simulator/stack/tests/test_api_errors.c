@@ -70,6 +70,160 @@ static const struct exchange requests[] = {
     REFUSED("POST", V1 "/command/stop", "{\"job\": \"x\"}"),
 };
 
+#define SCHEDULE_TASK(time, rest)                                                                                      \
+    "{\"task\": \"echo\", \"params\": {}, \"scope\": {\"nodes\": [\"" NODE_1 "\"]}, \"scheduled_time\": \"" time       \
+    "\"" rest "}"
+#define JOB(type, input, start)                                                                                        \
+    "{\"type\": \"" type "\", \"input\": " input                                                                       \
+    ", \"environment\": \"production\", \"description\": \"\", \"userdata\": {}, "                                     \
+    "\"schedule\": {\"start_time\": \"" start "\", \"interval\": null}}"
+#define ECHO "{\"name\": \"echo\", \"parameters\": {}, \"scope\": {\"nodes\": [\"" NODE_1 "\"]}}"
+#define TARGET(name, members) "{\"display_name\": \"" name "\", \"nodes\": [], \"node_groups\": []" members "}"
+#define CONNECTION(type, params, secret)                                                                               \
+    "{\"certnames\": [\"x\"], \"type\": \"" type "\", \"parameters\": " params ", \"sensitive_parameters\": " secret "}"
+
+static const struct exchange more_requests[] = {
+    /* parameters against their types; what is secret is in no error */
+    REFUSED("POST", V1 "/command/task", TYPED("{}")),
+    REFUSED("POST", V1 "/command/task", TYPED("{\"count\": 6}")),
+    REFUSED("POST", V1 "/command/task", TYPED("{\"count\": \"3\"}")),
+    REFUSED("POST", V1 "/command/task", TYPED("{\"count\": 3, \"mode\": \"odd\"}")),
+    REFUSED("POST", V1 "/command/task", TYPED("{\"count\": 3, \"password\": \"abc\"}")),
+    REFUSED("POST", V1 "/command/task", TYPED("{\"count\": 3, \"pasword\": \"abcd\"}")),
+    REFUSED("POST", V1 "/command/task", TARGETS("7")),
+    REFUSED("POST", V1 "/command/task", TARGETS("{\"hostnames\": [], \"user\": \"u\"}")),
+    REFUSED("POST", V1 "/command/task",
+            TARGETS("{\"hostnames\": [], \"user\": \"u\", \"transport\": \"telnet\", \"password\": \"p\"}")),
+    REFUSED("POST", V1 "/command/task", TARGETS("{\"hostnames\": [], \"user\": \"u\", \"transport\": \"ssh\"}")),
+    REFUSED("POST", V1 "/command/task",
+            TARGETS("{\"hostnames\": [], \"user\": \"u\", \"transport\": \"ssh\", \"password\": \"p\", "
+                    "\"private-key-content\": \"k\"}")),
+    REFUSED("POST", V1 "/command/task",
+            TARGETS("{\"hostnames\": [], \"user\": \"u\", \"transport\": \"ssh\", \"password\": \"p\", "
+                    "\"sudo-password\": \"s\"}")),
+    FAILS(ADMIN, "POST", V1 "/command/task",
+          TARGETS("{\"hostnames\": [\"elsewhere\"], \"user\": \"u\", \"transport\": \"ssh\", \"password\": \"p\"}"),
+          400, "empty-target", "scope"),
+    /* plans */
+    REFUSED("POST", V1 "/command/plan_start", "{}"),
+    REFUSED("POST", V1 "/command/plan_start", "{\"plan_name\": \"\"}"),
+    REFUSED("POST", V1 "/command/plan_finish", "{\"plan_job\": \"1\", \"status\": \"maybe\"}"),
+    REFUSED("POST", V1 "/command/plan_finish", "{\"plan_job\": \"x\", \"status\": \"success\"}"),
+    REFUSED("POST", V1 "/command/stop_plan", "{\"plan_job\": \"x\"}"),
+    REFUSED("POST", V1 "/command/plan_run", "{\"plan_name\": \"A::B\"}"),
+    REFUSED("POST", V1 "/command/plan_run", "{\"plan_name\": \"demo\", \"params\": []}"),
+    REFUSED("POST", V1 "/command/plan_run", "{\"plan_name\": \"demo\", \"environment\": \"a-b\"}"),
+    REFUSED("POST", V1 "/command/environment_plan_run", "{\"plan_name\": \"demo\"}"),
+    REFUSED("POST", V1 "/command/environment_plan_run", "{\"plan_name\": \"demo\", \"params\": {\"word\": 1}}"),
+    REFUSED("POST", V1 "/command/environment_plan_run",
+            "{\"plan_name\": \"demo\", \"params\": {\"word\": {\"type\": \"magic\", \"value\": \"x\"}}}"),
+    REFUSED("GET", V1 "/plan_jobs/x", NULL),
+    REFUSED("GET", V1 "/plan_jobs?results=some", NULL),
+    REFUSED("GET", V1 "/plan_jobs?limit=0", NULL),
+    /* task-targets */
+    REFUSED("POST", V1 "/command/task_target", "{}"),
+    REFUSED("POST", V1 "/command/task_target", TARGET("", ", \"all_tasks\": true")),
+    REFUSED("POST", V1 "/command/task_target", TARGET("t", "")),
+    REFUSED("POST", V1 "/command/task_target", TARGET("t", ", \"all_tasks\": \"true\"")),
+    REFUSED("POST", V1 "/command/task_target", TARGET("t", ", \"tasks\": [1]")),
+    REFUSED("GET", V1 "/scopes/task_targets/x", NULL),
+    /* schedules */
+    REFUSED("POST", V1 "/command/schedule_task", TASK("")),
+    REFUSED("POST", V1 "/command/schedule_task", SCHEDULE_TASK("tomorrow", "")),
+    REFUSED("POST", V1 "/command/schedule_task",
+            SCHEDULE_TASK("2031-01-01T00:00:00Z", ", \"schedule_options\": {\"a\": 1}")),
+    REFUSED("POST", V1 "/command/schedule_task",
+            SCHEDULE_TASK("2031-01-01T00:00:00Z",
+                          ", \"schedule_options\": {\"interval\": {\"units\": \"days\", \"value\": 1}}")),
+    REFUSED("POST", V1 "/command/schedule_plan", "{\"params\": {}, \"scheduled_time\": \"2031-01-01T00:00:00Z\"}"),
+    FAILS(ADMIN, "POST", V1 "/command/schedule_task", SCHEDULE_TASK("2020-01-01T00:00:00Z", ""), 400, "invalid-time",
+          "scheduled_time"),
+    REFUSED("POST", V1 "/scheduled_jobs/environment_jobs", "{}"),
+    REFUSED("POST", V1 "/scheduled_jobs/environment_jobs", JOB("dance", ECHO, "2031-01-01T00:00:00Z")),
+    REFUSED("POST", V1 "/scheduled_jobs/environment_jobs", JOB("task", "{}", "2031-01-01T00:00:00Z")),
+    REFUSED("POST", V1 "/scheduled_jobs/environment_jobs",
+            JOB("task", "{\"name\": \"echo\", \"parameters\": {\"a\": 1}, \"scope\": {\"nodes\": [\"a\"]}}",
+                "2031-01-01T00:00:00Z")),
+    REFUSED("POST", V1 "/scheduled_jobs/environment_jobs", JOB("task", ECHO, "soon")),
+    FAILS(ADMIN, "POST", V1 "/scheduled_jobs/environment_jobs", JOB("task", ECHO, "2020-01-01T00:00:00Z"), 400,
+          "invalid-time", "scheduled_time"),
+    FAILS(ADMIN, "GET", V1 "/scheduled_jobs/environment_jobs?limit=x", NULL, 400, "query-error", "query"),
+    FAILS(ADMIN, "GET", V1 "/scheduled_jobs/environment_jobs?type=x", NULL, 400, "query-error", "query"),
+    FAILS(ADMIN, "GET", V1 "/scheduled_jobs/environment_jobs/x", NULL, 400, "query-error", "query"),
+    FAILS(NOBODY, "GET", V1 "/scheduled_jobs/environment_jobs", NULL, 400, "query-error", NULL),
+    FAILS(NOBODY, "GET", V1 "/scheduled_jobs/environment_jobs/1", NULL, 400, "query-error", NULL),
+    FAILS(ADMIN, "GET", V1 "/scheduled_jobs", NULL, 404, "not-found", NULL),
+    /* usage, connections, environments */
+    REFUSED("GET", V1 "/usage?start_date=2022_04_30", NULL),
+    REFUSED("GET", V1 "/usage?end_date=2022-13-01", NULL),
+    REFUSED("GET", V1 "/usage?start_date=2022-02-02&end_date=2022-02-01", NULL),
+    REFUSED("GET", V1 "/usage?events=some", NULL),
+    REFUSED("GET", V1 "/environments/a-b", NULL),
+    REFUSED("POST", "/inventory/v1/command/create-connection", "{}"),
+    REFUSED("POST", "/inventory/v1/command/create-connection", CONNECTION("ssh", "{}", "{\"password\": \"p\"}")),
+    REFUSED("POST", "/inventory/v1/command/create-connection", CONNECTION("ssh", "{\"user\": \"u\"}", "{}")),
+    REFUSED("POST", "/inventory/v1/command/create-connection",
+            CONNECTION("ssh", "{\"user\": \"u\", \"password\": \"p\"}", "{\"password\": \"p\"}")),
+};
+
+static const struct exchange more_unknowns[] = {
+    FAILS(ADMIN, "GET", V1 "/plan_jobs/77", NULL, 404, "unknown-job", "job"),
+    FAILS(ADMIN, "GET", V1 "/plan_jobs/77/events", NULL, 404, "unknown-job", "job"),
+    FAILS(ADMIN, "GET", V1 "/plan_jobs/77/event/1", NULL, 404, "unknown-job", "job"),
+    FAILS(ADMIN, "POST", V1 "/command/stop_plan", "{\"plan_job\": \"77\"}", 404, "unknown-job", "job"),
+    FAILS(ADMIN, "POST", V1 "/command/plan_finish", "{\"plan_job\": \"77\", \"status\": \"success\"}", 404,
+          "unknown-job", "job"),
+    FAILS(ADMIN, "POST", V1 "/command/plan_task", TASK(", \"plan_job\": \"77\""), 404, "unknown-job", "job"),
+    FAILS(ADMIN, "GET", V1 "/scopes/task_targets/77", NULL, 404, "unknown-task-target", "id"),
+    FAILS(ADMIN, "GET", V1 "/scheduled_jobs/environment_jobs/77", NULL, 404, "unknown-job", "job"),
+    FAILS(ADMIN, "PUT", V1 "/scheduled_jobs/environment_jobs/77", "{\"enabled\": false}", 404, "unknown-job", "job"),
+    FAILS(ADMIN, "GET", V1 "/environments/nowhere", NULL, 404, "unknown-environment", "environment"),
+    FAILS(ADMIN, "GET", V1 "/environments/nowhere/applications", NULL, 404, "unknown-environment", "environment"),
+    FAILS(ADMIN, "GET", V1 "/environments/nowhere/instances", NULL, 404, "unknown-environment", "environment"),
+    FAILS(ADMIN, "POST", V1 "/command/plan_run", "{\"plan_name\": \"demo::nothing\"}", 404, "unknown-plan",
+          "environment plan"),
+    FAILS(ADMIN, "POST", V1 "/command/plan_run", "{\"plan_name\": \"demo\", \"environment\": \"nowhere\"}", 404,
+          "unknown-environment", "environment"),
+    FAILS(ADMIN, "POST", V1 "/command/plan_run", "{\"plan_name\": \"demo\"}", 500, "unknown-error", "environment plan"),
+    FAILS(OPERATOR, "POST", V1 "/command/plan_run", "{\"plan_name\": \"demo::nothing\"}", 403, "not-permitted", ""),
+    FAILS(VIEWER, "POST", V1 "/command/plan_run", "{\"plan_name\": \"demo\"}", 403, "not-permitted", ""),
+    FAILS(VIEWER, "POST", V1 "/command/task_target", TARGET("t", ", \"all_tasks\": true"), 403, "not-permitted", ""),
+    FAILS(ADMIN, "POST", V1 "/command/environment_plan_run",
+          "{\"plan_name\": \"demo\", \"params\": {\"word\": {\"type\": \"query\", \"value\": \"nodes[\"}}}", 400,
+          "query-error", "query"),
+    FAILS(NOBODY, "POST", "/inventory/v1/command/delete-connection", "{\"certnames\": []}", 403,
+          "puppetlabs.rbac/permission-denied", "permission"),
+    FAILS(VIEWER, "GET", "/inventory/v1/query/connections?sensitive=true", NULL, 403, "not-permitted", ""),
+};
+
+/* In order: what a request leaves behind is what the next is about. */
+static const struct exchange histories[] = {
+    GIVES(ADMIN, "POST", V1 "/command/plan_start", "{\"plan_name\": \"a\"}", 202, "{\"name\": \"1\"}"),
+    GIVES(ADMIN, "POST", V1 "/command/plan_start", "{\"plan_name\": \"b\"}", 202, "{\"name\": \"2\"}"),
+    GIVES(ADMIN, "POST", V1 "/command/plan_finish", "{\"plan_job\": \"1\", \"result\": \"\", \"status\": \"success\"}",
+          202, "{\"name\": \"1\"}"),
+    FAILS(ADMIN, "POST", V1 "/command/plan_task", TASK(", \"plan_job\": \"1\""), 409, "plan-already-finished",
+          "plan_job"),
+    FAILS(ADMIN, "POST", V1 "/command/plan_finish", "{\"plan_job\": 1, \"status\": \"success\"}", 409,
+          "plan-already-finished", NULL),
+    GIVES(ADMIN, "GET", V1 "/plan_jobs/1/event/1", NULL, 200, NULL),
+    FAILS(ADMIN, "GET", V1 "/plan_jobs/2/event/1", NULL, 404, "mismatched-job-event-id", "event job"),
+    FAILS(ADMIN, "GET", V1 "/plan_jobs/2/event/x", NULL, 400, "validation-error", "error schema value"),
+    GIVES(ADMIN, "POST", V1 "/scheduled_jobs/environment_jobs", JOB("task", ECHO, "2031-01-01T00:00:00Z"), 200,
+          "{\"scheduled_job\": {\"id\": \"<url>/scheduled_jobs/environment_jobs/1\", \"name\": \"1\"}}"),
+    FAILS(VIEWER, "PUT", V1 "/scheduled_jobs/environment_jobs/1", "{\"enabled\": false}", 403, "not-permitted", ""),
+    FAILS(ADMIN, "PUT", V1 "/scheduled_jobs/environment_jobs/1", "{\"type\": \"plan\"}", 400, "validation-error",
+          "error schema value"),
+    GIVES(ADMIN, "PUT", V1 "/scheduled_jobs/environment_jobs/1", "{\"enabled\": false}", 200, NULL),
+    FAILS(ADMIN, "PUT", V1 "/scheduled_jobs/environment_jobs/1", "{\"description\": \"x\"}", 400,
+          "disabled-scheduled-job", "id"),
+    GIVES(ADMIN, "POST", "/inventory/v1/command/create-connection",
+          CONNECTION("ssh", "{\"user\": \"u\"}", "{\"password\": \"p\"}"), 201, "{\"connection_id\": \"<uuid>\"}"),
+    FAILS(ADMIN, "POST", "/inventory/v1/command/create-connection",
+          CONNECTION("ssh", "{\"user\": \"u\"}", "{\"password\": \"p\"}"), 409,
+          "puppetlabs.inventory/duplicate-certnames", "duplicates"),
+};
+
 static const struct exchange unknowns[] = {
     FAILS(ADMIN, "GET", V1 "/jobs/77", NULL, 404, "unknown-job", "job"),
     FAILS(ADMIN, "GET", V1 "/jobs/77/nodes", NULL, 404, "unknown-job", "job"),
@@ -121,13 +275,15 @@ RUN(callers)
 RUN(requests)
 RUN(unknowns)
 RUN(scopes)
+RUN(more_requests)
+RUN(more_unknowns)
+RUN(histories)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_callers),
-        cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_unknowns),
-        cmocka_unit_test(test_scopes),
+        cmocka_unit_test(test_callers),   cmocka_unit_test(test_requests),      cmocka_unit_test(test_unknowns),
+        cmocka_unit_test(test_scopes),    cmocka_unit_test(test_more_requests), cmocka_unit_test(test_more_unknowns),
+        cmocka_unit_test(test_histories),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
