@@ -41,8 +41,9 @@ int app_show(struct cli *cli) {
     json_t *answer = NULL;
     bool ok = cli->words.count <= 1 || error_set(&err, "usage", "\"%s\" is one argument too many", cli->words.items[1]);
     if (ok && connect_orchestrator(cli, &err)) {
-        char *path =
-            str_printf("/environments/%s/instances", cli->environment != NULL ? cli->environment : "production");
+        char *environment = url_part(span_of(cli->environment != NULL ? cli->environment : "production"));
+        char *path = str_printf("/environments/%s/instances", environment);
+        mem_free(environment);
         call(cli, cli->client, "GET", path, NULL, &answer, &err);
         mem_free(path);
     }

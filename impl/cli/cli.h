@@ -19,6 +19,7 @@ struct cli_host {
     const char *global_dir; /* "/etc/puppetlabs/client-tools" */
     /* Counts the Ctrl-Cs so far. */
     unsigned (*interrupts)(void *ctx);
+    int (*utc_offset_s)(void *ctx, int64_t wall_ms); /* of local time, at that moment */
     /* Width of the terminal now; 0: unknown. */
     unsigned (*columns)(void *ctx);
     /* Prompts on the terminal and reads a line, a secret one without echo; false at end of input or after Ctrl-C. */

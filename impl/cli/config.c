@@ -86,6 +86,11 @@ static bool check_strings(const json_t *file, const char *const *keys, size_t co
     return true;
 }
 
+static bool check_url(const char *url, struct error *err) {
+    return strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0 ||
+           error_set(err, "config", "\"%s\" is no service URL; one looks like https://HOST:PORT", url);
+}
+
 bool config_load_access(struct cli *cli, struct error *err) {
     json_t *file = config_read(cli, "puppet-access.conf", err);
     static const char *const keys[] = {"service-url", "token-file", "certificate-file"};
@@ -125,6 +130,7 @@ bool config_load_orchestrator(struct cli *cli, struct error *err) {
                            "client-tools/orchestrator.conf (a running `dalang up` prints the line that sets it)");
         }
     }
+    ok = ok && check_url(cli->service_url, err);
     json_decref(file);
     return ok;
 }

@@ -59,6 +59,8 @@ int access_login(struct cli *cli);
 int access_show(struct cli *cli);
 int access_delete(struct cli *cli);
 int query_ask(struct cli *cli);
+/* The rows PuppetDB (of puppetdb.conf) gives for a query. */
+bool query_rows(struct cli *cli, struct span query, json_t **rows, struct error *err);
 
 /* ---- config.c: files, precedence, token */
 bool config_load_orchestrator(struct cli *cli, struct error *err);
@@ -95,9 +97,14 @@ void print_boxed(struct cli *cli, const char *const (*rows)[2], size_t count);
 void print_result(struct cli *cli, const json_t *result); /* a task's result, indented */
 void print_resource_counts(struct cli *cli, const json_t *result);
 char *number_with_commas(int64_t n);
-char *local_time_text(const char *iso);                     /* "02/29/2024 08:15:33 AM", UTC */
-int report_error(struct cli *cli, const struct error *err); /* returns EXIT_TROUBLE */
-void print_json(struct cli *cli, const json_t *value);      /* one line */
+char *local_time_text(const struct cli *cli, const char *iso); /* "02/29/2024 08:15:33 AM" */
+/* Text from nodes and services, safe for a terminal: there control characters become blanks. mem_free() it. */
+char *shown_text(const struct cli *cli, struct span text);
+char *one_line(const struct cli *cli, const char *text); /* the same, and line ends become blanks everywhere */
+char *url_part(struct span text);
+void print_error_text(struct cli *cli, const char *indent, const char *text); /* "Error: …", further lines below it */
+int report_error(struct cli *cli, const struct error *err);                   /* returns EXIT_TROUBLE */
+void print_json(struct cli *cli, const json_t *value);                        /* one line */
 
 /* ---- live.c: the status below the printed lines, on a terminal */
 struct live {

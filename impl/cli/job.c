@@ -63,14 +63,46 @@ int job_run(struct cli *cli) {
     return run_to_end(cli, PROGRESS_PUPPET, "deploy", request);
 }
 
-/* ---- plan: what a job would do. There is no API call for it; nodes come from the scope (cli.md §2.3). */
+/* ---- plan: what a job would do. There is no API call for it: nodes come from the scope, those of a query from
+ * PuppetDB (cli.md §2.3). */
+
+/* The certnames of the rows that PuppetDB gives. */
+static json_t *resolve_query(struct cli *cli, const json_t *query, struct error *err) {
+    char *text = json_is_string(query) ? str_dup(json_string_value(query)) : json_text(query);
+    json_t *rows = NULL, *nodes = NULL, *row;
+    if (query_rows(cli, span_of(text), &rows, err)) {
+        struct map seen = MAP_INIT;
+        size_t i;
+        nodes = json_array();
+        json_array_foreach(rows, i, row) {
+            const char *name = json_str(row, "certname");
+            if (name != NULL && map_put(&seen, span_of(name), nodes) == NULL) {
+                json_array_append_new(nodes, json_string(name));
+            }
+        }
+        map_free(&seen);
+        if (json_array_size(nodes) == 0) {
+            error_set(err, "usage", "--query selected no node");
+            json_decref(nodes);
+            nodes = NULL;
+        }
+    }
+    json_decref(rows);
+    mem_free(text);
+    return nodes;
+}
 
 static json_t *resolve_scope(struct cli *cli, const json_t *scope, struct error *err) {
     json_t *nodes = json_object_get(scope, "nodes");
     if (nodes != NULL) {
         return json_incref(nodes);
     }
-    error_set(err, "usage", "a plan can be shown for --nodes; the orchestrator resolves %s only when the job is made",
+    json_t *query = json_object_get(scope, "query");
+    if (query != NULL) {
+        return resolve_query(cli, query, err);
+    }
+    error_set(err, "usage",
+              "a plan can be shown for --nodes and --query; the orchestrator resolves %s only when the job is made",
               selector_name(cli));
     return NULL;
 }
@@ -166,7 +198,7 @@ static void print_job_list(struct cli *cli, const json_t *items) {
                           : k == 0 ? str_dup(name != NULL ? name : "")
                           : k == 1 ? str_dup(state != NULL ? state : "")
                           : k == 2 ? str_dup(job_type(job))
-                          : k == 3 ? local_time_text(json_str(job, "timestamp"))
+                          : k == 3 ? local_time_text(cli, json_str(job, "timestamp"))
                                    : target_text(job);
             size_t len = strlen(cells[i][k]);
             width[k] = len > width[k] ? len : width[k];
@@ -242,7 +274,7 @@ static void print_node(struct cli *cli, const json_t *node, bool puppet) {
         why = why != NULL ? why : json_str(details, "detail");
         why = why != NULL ? why : json_str(details, "message");
         if (why != NULL) {
-            fprintf(cli->host->out, "    Error: %s\n", why);
+            print_error_text(cli, "    ", why);
         }
     }
     if (puppet) {
@@ -259,15 +291,15 @@ static void print_node(struct cli *cli, const json_t *node, bool puppet) {
         if (url != NULL) {
             fprintf(cli->host->out, "    Report: %s\n", url);
         }
-    } else {
-        print_result(cli, result);
+    } else if (json_str(result, "kind") == NULL || json_str(result, "msg") == NULL) {
+        print_result(cli, result); /* of the task; else of the orchestrator, and printed as the error */
     }
 }
 
 static void print_job(struct cli *cli, const json_t *job, const json_t *nodes) {
     const json_t *options = json_object_get(job, "options");
-    char *start = local_time_text(json_str(job, "started_timestamp"));
-    char *finish = local_time_text(json_str(job, "finished_timestamp"));
+    char *start = local_time_text(cli, json_str(job, "started_timestamp"));
+    char *finish = local_time_text(cli, json_str(job, "finished_timestamp"));
     char *duration = str_printf("%.0f sec", json_number_value(json_object_get(job, "duration")));
     char *count = str_printf("%lld", (long long)json_int(job, "node_count", 0));
     char *target = target_text(job);

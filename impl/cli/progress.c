@@ -107,7 +107,7 @@ static const char *cause_of(const json_t *detail) {
 static void remember_failure(struct progress *p, const char *node, const char *cause, bool skipped) {
     p->failures = mem_grow(p->failures, &p->failure_cap, p->failure_count + 1, sizeof(*p->failures));
     p->failures[p->failure_count++] =
-        (struct failure){str_dup(node), str_dup(cause != NULL ? cause : "no reason was given"), skipped};
+        (struct failure){str_dup(node), one_line(p->cli, cause != NULL ? cause : "no reason was given"), skipped};
 }
 
 static void print_line(struct progress *p, enum colour c, const char *text) {
@@ -153,7 +153,7 @@ static void node_failed(struct progress *p, const char *node, const json_t *even
     mem_free(text);
     if (p->kind == PROGRESS_TASK) {
         if (cause != NULL) {
-            fprintf(p->cli->host->out, "  Error: %s\n", cause);
+            print_error_text(p->cli, "  ", cause);
         }
         print_result(p->cli, detail);
     } else {

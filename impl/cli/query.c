@@ -48,21 +48,6 @@ static bool load_target(struct cli *cli, struct query_target *t, struct error *e
     return true;
 }
 
-static char *percent_encode(struct span text) {
-    static const char hex[] = "0123456789ABCDEF";
-    struct buf out = BUF_INIT;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c);
-        if (plain && c != 0) {
-            buf_append_char(&out, (char)c);
-        } else {
-            buf_append(&out, (char[3]){'%', hex[c >> 4], hex[c & 15]}, 3);
-        }
-    }
-    return buf_take(&out);
-}
-
 static int print_indented(const char *piece, size_t len, void *out) {
     return fwrite(piece, 1, len, out) == len ? 0 : -1;
 }
@@ -78,14 +63,15 @@ static void on_answer(void *ctx, const struct world_response *r) {
     struct answer *a = ctx;
     a->done = true;
     if (r->err != NULL) {
-        error_set(&a->err, "client/unreachable", "PuppetDB does not answer: %s", r->err->msg);
+        error_set(&a->err, error_is(r->err, "world/tls") ? "client/tls" : "client/unreachable",
+                  "PuppetDB does not answer: %s", r->err->msg);
         return;
     }
     a->status = r->status;
     buf_append_span(&a->body, r->body);
 }
 
-static bool ask(struct cli *cli, const struct query_target *t, const char *query, struct answer *a, struct error *err) {
+static bool ask(struct cli *cli, const struct query_target *t, struct span query, struct answer *a, struct error *err) {
     bool https = strncmp(t->url, "https:", 6) == 0;
     if (https && cli->tls == NULL) {
         cli->tls = world_tls_new(cli->host->world,
@@ -94,7 +80,7 @@ static bool ask(struct cli *cli, const struct query_target *t, const char *query
             return false;
         }
     }
-    char *encoded = percent_encode(span_of(query));
+    char *encoded = url_part(query);
     char *url = str_printf("%s/pdb/query/v4?query=%s", t->url, encoded);
     struct world_header headers[2] = {{"Accept", "application/json"}, {"X-Authentication", cli->token}};
     struct world_fetch_opts opts = {
@@ -129,30 +115,36 @@ static bool check_answer(const struct answer *a, json_t **json, struct error *er
     return *json != NULL;
 }
 
-int query_ask(struct cli *cli) {
-    struct error err = ERROR_INIT;
+bool query_rows(struct cli *cli, struct span query, json_t **rows, struct error *err) {
     struct query_target t = {0};
     struct answer a = {.body = BUF_INIT, .err = ERROR_INIT};
+    bool ok = load_target(cli, &t, err);
+    if (ok) {
+        mem_free(cli->token_file);
+        cli->token_file = str_dup(t.token_file);
+        ok = token_read(cli, t.token_named, err);
+    }
+    ok = ok && ask(cli, &t, query, &a, err) && check_answer(&a, rows, err);
+    buf_free(&a.body);
+    error_clear(&a.err);
+    target_free(&t);
+    return ok;
+}
+
+int query_ask(struct cli *cli) {
+    struct error err = ERROR_INIT;
     json_t *json = NULL;
+    enum log_level level;
     bool ok =
         cli->words.count == 1 || error_set(&err, "usage", "give exactly one query: puppet-query 'nodes[certname]{}'");
-    enum log_level level;
     ok = ok && (cli->args.log_level == NULL || log_level_parse(cli->args.log_level, &level) ||
                 error_set(&err, "usage", "--log-level is none, trace, debug, info, warn or error"));
-    ok = ok && load_target(cli, &t, &err);
-    if (ok) {
-        cli->token_file = str_dup(t.token_file);
-        ok = token_read(cli, t.token_named, &err);
-    }
-    ok = ok && ask(cli, &t, cli->words.items[0], &a, &err) && check_answer(&a, &json, &err);
+    ok = ok && query_rows(cli, span_of(cli->words.items[0]), &json, &err);
     if (ok) {
         json_dump_callback(json, print_indented, cli->host->out, JSON_INDENT(JSON_OUT_INDENT) | JSON_ENCODE_ANY);
         fputc('\n', cli->host->out);
     }
     json_decref(json);
-    buf_free(&a.body);
-    error_clear(&a.err);
-    target_free(&t);
     if (ok) {
         return EXIT_DONE;
     }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { INTERRUPT_CHECK_MS = 100 };
@@ -69,6 +70,13 @@ static bool read_line(void *ctx, const char *prompt, bool secret, struct buf *li
     return ok;
 }
 
+static int utc_offset_s(void *ctx, int64_t wall_ms) {
+    (void)ctx;
+    time_t t = (time_t)(wall_ms / 1000);
+    struct tm local;
+    return localtime_r(&t, &local) != NULL ? (int)local.tm_gmtoff : 0;
+}
+
 static unsigned terminal_columns(void *ctx) {
     (void)ctx;
     struct winsize size;
@@ -102,6 +110,7 @@ int cli_main(const char *program, int argc, char *const argv[]) {
         .stack_dir = nonempty(getenv("DALANG_DIR")),
         .global_dir = "/etc/puppetlabs/client-tools",
         .interrupts = interrupts,
+        .utc_offset_s = utc_offset_s,
         .columns = terminal_columns,
         .read_line = read_line,
         .ctx = &self,

@@ -76,7 +76,9 @@ static char *with_environment(const struct cli *cli, char *path) {
     if (cli->environment == NULL) {
         return path;
     }
-    char *whole = str_printf("%s?environment=%s", path, cli->environment);
+    char *environment = url_part(span_of(cli->environment));
+    char *whole = str_printf("%s?environment=%s", path, environment);
+    mem_free(environment);
     mem_free(path);
     return whole;
 }
@@ -84,8 +86,11 @@ static char *with_environment(const struct cli *cli, char *path) {
 /* "apache::reload" is …/apache/reload, "apache" is …/apache/init. */
 static char *item_path(const struct cli *cli, const char *collection, const char *name) {
     const char *colons = strstr(name, "::");
-    char *path = colons != NULL ? str_printf("/%s/%.*s/%s", collection, (int)(colons - name), name, colons + 2)
-                                : str_printf("/%s/%s/init", collection, name);
+    char *module = url_part(colons != NULL ? (struct span){name, (size_t)(colons - name)} : span_of(name));
+    char *item = url_part(span_of(colons != NULL ? colons + 2 : "init"));
+    char *path = str_printf("/%s/%s/%s", collection, module, item);
+    mem_free(module);
+    mem_free(item);
     return with_environment(cli, path);
 }
 

@@ -2,6 +2,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/internal.h"
+#include "wire/percent.h"
+#include "wire/percent.h"
 #include <string.h>
 
 const char *colour_on(const struct cli *cli, enum colour c) {
@@ -65,23 +67,62 @@ char *number_with_commas(int64_t n) {
     return buf_take(&b);
 }
 
-char *local_time_text(const char *iso) {
+char *local_time_text(const struct cli *cli, const char *iso) {
     int64_t ms;
     if (iso == NULL || !time_parse(span_of(iso), &ms)) {
         return str_dup("");
     }
+    const struct cli_host *host = cli->host;
+    ms += host->utc_offset_s != NULL ? (int64_t)host->utc_offset_s(host->ctx, ms) * 1000 : 0;
     struct civil_time t = time_civil(ms);
     int hour = t.hour % 12 == 0 ? 12 : t.hour % 12;
     return str_printf("%02d/%02d/%04d %02d:%02d:%02d %s", t.month, t.day, t.year, hour, t.minute, t.second,
                       t.hour < 12 ? "AM" : "PM");
 }
 
+char *shown_text(const struct cli *cli, struct span text) {
+    char *copy = span_dup(text);
+    for (char *c = copy; cli->host->out_tty && *c != '\0'; c++) {
+        if (((unsigned char)*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f) {
+            *c = ' ';
+        }
+    }
+    return copy;
+}
+
+char *one_line(const struct cli *cli, const char *text) {
+    char *copy = shown_text(cli, span_trim(span_of(text)));
+    for (char *c = copy; *c != '\0'; c++) {
+        *c = *c == '\n' || *c == '\r' ? ' ' : *c;
+    }
+    return copy;
+}
+
+char *url_part(struct span text) {
+    struct buf out = BUF_INIT;
+    percent_encode(&out, text);
+    return buf_take(&out);
+}
+
 static void print_indented(struct cli *cli, const char *text, int indent) {
     struct span rest = span_of(text), line;
     while (span_split(&rest, '\n', &line)) {
         if (line.len > 0 || rest.ptr != NULL) {
-            fprintf(cli->host->out, "%*s%.*s\n", indent, "", (int)line.len, line.ptr);
+            char *shown = shown_text(cli, line);
+            fprintf(cli->host->out, "%*s%s\n", indent, "", shown);
+            mem_free(shown);
         }
+    }
+}
+
+void print_error_text(struct cli *cli, const char *indent, const char *text) {
+    struct span rest = span_trim(span_of(text)), line;
+    const char *label = "Error: ";
+    while (span_split(&rest, '\n', &line)) {
+        char *shown = shown_text(cli, line);
+        fprintf(cli->host->out, "%s%s%s\n", indent, label, shown);
+        mem_free(shown);
+        label = "       ";
     }
 }
 
@@ -91,6 +132,11 @@ static bool plain_output(const json_t *result, const char **text) {
         *text = json_str(result, "output");
     }
     return *text != NULL && json_object_size(result) == 1;
+}
+
+/* _error is printed as the error; a failed program often has printed nothing else. */
+static bool worth_printing(const char *key, const json_t *value) {
+    return strcmp(key, "_error") != 0 && (strcmp(key, "_output") != 0 || json_string_length(value) > 0);
 }
 
 void print_result(struct cli *cli, const json_t *result) {
@@ -110,17 +156,20 @@ void print_result(struct cli *cli, const json_t *result) {
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)result, key, value) {
         size_t len = strlen(key);
-        if (strcmp(key, "_error") != 0 && len > width) {
+        if (worth_printing(key, value) && len > width) {
             width = len;
         }
     }
     json_object_foreach((json_t *)(uintptr_t)result, key, value) {
-        if (strcmp(key, "_error") == 0) {
-            continue; /* printed as the error */
+        if (!worth_printing(key, value)) {
+            continue;
         }
-        char *nested = json_is_string(value) ? NULL : json_text(value);
-        fprintf(cli->host->out, "  %-*s : %s\n", (int)width, key, nested != NULL ? nested : json_string_value(value));
-        mem_free(nested);
+        char *text_of_value =
+            json_is_string(value) ? shown_text(cli, span_of(json_string_value(value))) : json_text(value);
+        char *shown_key = one_line(cli, key);
+        fprintf(cli->host->out, "  %-*s : %s\n", (int)width, shown_key, text_of_value);
+        mem_free(shown_key);
+        mem_free(text_of_value);
     }
 }
 
@@ -159,7 +208,8 @@ static const char *advice(const struct cli *cli, const struct error *err) {
         {"client/refused", "Is the service running there? --service-url or the configuration file names it."},
         {"client/unreachable", "Is the address right? --service-url or the configuration file names it."},
         {"client/timeout", "The service did not answer in time; try again, or look at its log."},
-        {"client/tls", "Is --ca-cert the CA that signed the service's certificate?"},
+        {"client/tls", "Is the configured CA certificate (--ca-cert, of puppet-query --cacert) the one that signed the "
+                       "service's certificate?"},
         {"puppetlabs.rbac/token-expired", "The token has expired: get a new one with `puppet-access login`."},
         {"puppetlabs.rbac/token-revoked", "The token was revoked: get a new one with `puppet-access login`."},
         {"puppetlabs.rbac/invalid-token", "The token is not valid here: get one with `puppet-access login`."},

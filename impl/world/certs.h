@@ -57,6 +57,8 @@ char *certs_pem_key(const EVP_PKEY *key); /* PKCS#8 in clear; mem_free_secret() 
 /* D/ca.pem, D/ca.key, D/crl.pem, D/serial, D/certs/NAME.pem, D/certs/NAME.key. Keys are 0600; every file is replaced
  * atomically. Opening one that does not exist makes it (opts); an existing CA is used as it is. */
 struct certs_ca *certs_dir_open(const char *dir, const struct certs_ca_opts *opts, struct error *err);
+/* A CA from its two files, for minting in memory: nothing is written, serial numbers start at a random place. */
+struct certs_ca *certs_ca_open(const char *cert_path, const char *key_path, struct error *err);
 struct certs_paths {
     char *cert, *key; /* mem_free() both: certs_paths_free() */
 };

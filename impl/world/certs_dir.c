@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -153,26 +154,39 @@ static struct certs_ca *create(const char *dir, const struct certs_ca_opts *opts
     return ca;
 }
 
-static struct certs_ca *load(const char *dir, struct error *err) {
-    char *cert_path = in_dir(dir, "ca.pem"), *key_path = in_dir(dir, "ca.key");
-    struct certs_ca *ca = NULL;
+static struct certs_ca *load_pair(const char *cert_path, const char *key_path, struct error *err) {
     X509 *cert = read_cert(cert_path, err);
     EVP_PKEY *key = cert != NULL ? read_key(key_path, err) : NULL;
-    if (key != NULL && X509_check_private_key(cert, key) != 1) {
+    if (key != NULL && X509_check_private_key(cert, key) == 1) {
+        return certs_ca_wrap(cert, key, 2);
+    }
+    if (key != NULL) {
         error_set(err, "certs/file", "%s: is not the key of %s", key_path, cert_path);
         ERR_clear_error();
-    } else if (key != NULL) {
-        ca = certs_ca_wrap(cert, key, 2);
     }
-    if (ca == NULL) {
-        X509_free(cert);
-        EVP_PKEY_free(key);
-    } else if (!read_serial(ca, dir, err) || !read_crl(ca, dir, err)) {
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    return NULL;
+}
+
+static struct certs_ca *load(const char *dir, struct error *err) {
+    char *cert_path = in_dir(dir, "ca.pem"), *key_path = in_dir(dir, "ca.key");
+    struct certs_ca *ca = load_pair(cert_path, key_path, err);
+    if (ca != NULL && (!read_serial(ca, dir, err) || !read_crl(ca, dir, err))) {
         certs_ca_free(ca);
         ca = NULL;
     }
     mem_free(cert_path);
     mem_free(key_path);
+    return ca;
+}
+
+struct certs_ca *certs_ca_open(const char *cert_path, const char *key_path, struct error *err) {
+    struct certs_ca *ca = load_pair(cert_path, key_path, err);
+    uint64_t serial;
+    if (ca != NULL && RAND_bytes((unsigned char *)&serial, sizeof(serial)) == 1) {
+        ca->next_serial = serial >> 2 | UINT64_C(1) << 61; /* far from what the directory's own counter hands out */
+    }
     return ca;
 }
 

@@ -30,6 +30,8 @@ int certs_command(int argc, char *const argv[]);
 void certs_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx);
 int simulate_command(int argc, char *const argv[]);
 void simulate_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx);
+int fleet_command(int argc, char *const argv[]);
+void fleet_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx);
 int env_command(int argc, char *const argv[]);
 void env_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx);
 int completion_command(int argc, char *const argv[]);

@@ -27,6 +27,7 @@ static int query_command(int argc, char *const argv[]) {
 const struct dalang_command dalang_commands[] = {
     {"up", "bring up a whole local stack", up_command, up_describe},
     {"certs", "make a CA, issue and revoke certificates", certs_command, certs_describe},
+    {"fleet", "virtual agents over real connections against any PCP broker", fleet_command, fleet_describe},
     {"simulate", "run the stack in simulated time, from a seed", simulate_command, simulate_describe},
     {"env", "print what a shell needs to use a running stack", env_command, env_describe},
     {"job", "puppet-job", job_command, NULL},

@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { UP_OPTIONS = 24, DEFAULT_AGENTS = 10, READY_CHECK_MS = 2, DESCRIPTORS_PER_AGENT = 2, DESCRIPTORS_ELSE = 200 };
+enum { CHILD_AGENTS_MAX = 9000, CHILDREN_MAX = 32 };
+enum { UP_OPTIONS = 24, DEFAULT_AGENTS = 10, READY_CHECK_MS = 2, DESCRIPTORS_ELSE = 200 };
 
 struct up_args {
     bool json;
@@ -32,6 +33,8 @@ struct up {
     uint64_t begun_us;
     bool ready, stopping, failed;
     struct error err;
+    struct world_process *children[CHILDREN_MAX]; /* fleets of more agents; NULL: has ended */
+    size_t child_count, children_running;
     char *paths[4]; /* modules and programs: borrowed by the parts */
 };
 
@@ -137,6 +140,96 @@ static void print_ready(struct up *u) {
     json_decref(line);
 }
 
+/* ---- more agents than one process holds: fleets in child processes, which end with this one */
+
+static void stop(struct up *u);
+
+static void end_stack(struct up *u);
+
+static void on_child_exit(void *ctx, const struct world_exit *e) {
+    struct up *u = ctx;
+    u->children_running--;
+    if (!u->stopping) {
+        u->failed = true;
+        error_set(&u->err, "fleet", "a process with virtual agents ended (%s %d; see %s/logs)",
+                  e->signal != 0 ? "signal" : "status", e->signal != 0 ? e->signal : e->status, u->dir);
+        stop(u);
+    } else if (u->children_running == 0) {
+        end_stack(u);
+    }
+}
+
+static void add_argument(struct option_list *argv, const char *word) {
+    argv->items = mem_realloc(argv->items, (argv->count + 2) * sizeof(*argv->items));
+    argv->items[argv->count++] = word;
+    argv->items[argv->count] = NULL;
+}
+
+static void add_pair(struct option_list *argv, const char *option, const char *value) {
+    if (value != NULL) {
+        add_argument(argv, option);
+        add_argument(argv, value);
+    }
+}
+
+static void start_child(struct up *u, uint64_t first, uint64_t count) {
+    json_t *line = local_describe(u->local);
+    struct option_list argv = {NULL, 0};
+    char *program = program_path("dalang");
+    char *log = str_printf("%s/logs/fleet-%llu.log", u->dir, (unsigned long long)first);
+    char number[2][24], *brokers[STACK_BROKERS_MAX] = {NULL};
+    snprintf(number[0], sizeof(number[0]), "%llu", (unsigned long long)first);
+    snprintf(number[1], sizeof(number[1]), "%llu", (unsigned long long)count);
+    char *key = str_printf("%s/ca.key", u->dir);
+    add_argument(&argv, program);
+    add_argument(&argv, "fleet");
+    add_argument(&argv, "--die-with-parent");
+    for (size_t i = 0; i < (u->args.brokers != 0 ? u->args.brokers : 1); i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "broker-%zu", i + 1);
+        brokers[i] = str_printf("%s/pcp2/", stack_url(local_stack(u->local), name));
+        add_pair(&argv, "--broker", brokers[i]);
+    }
+    add_pair(&argv, "--ca", json_str(line, "ca"));
+    add_pair(&argv, "--ca-key", key);
+    add_pair(&argv, "--cert", json_str(line, "cert"));
+    add_pair(&argv, "--key", json_str(line, "key"));
+    add_pair(&argv, "--primary", json_str(line, "puppetserver"));
+    add_pair(&argv, "--puppetdb", json_str(line, "puppetdb"));
+    add_pair(&argv, "--first", number[0]);
+    add_pair(&argv, "--agents", number[1]);
+    add_pair(&argv, "--name", u->args.name);
+    add_pair(&argv, "--behaviour", u->args.behaviour);
+    add_argument(&argv, "--many-sources");
+    struct world_spawn opts = {.argv = argv.items, .stdout_path = log, .stderr_path = log, .umask = -1};
+    u->children[u->child_count++] = world_spawn(u->world, &opts, on_child_exit, u);
+    u->children_running++;
+    for (size_t i = 0; i < STACK_BROKERS_MAX; i++) {
+        mem_free(brokers[i]);
+    }
+    mem_free(program);
+    mem_free(log);
+    mem_free(key);
+    option_list_free(&argv);
+    json_decref(line);
+}
+
+static void start_children(struct up *u) {
+    uint64_t first = LOCAL_AGENTS_MAX + 1;
+    while (first <= u->args.agents) {
+        uint64_t count = u->args.agents - first + 1;
+        count = count < CHILD_AGENTS_MAX ? count : CHILD_AGENTS_MAX;
+        start_child(u, first, count);
+        first += count;
+    }
+}
+
+static void stop_children(struct up *u) {
+    for (size_t i = 0; i < u->child_count; i++) {
+        world_pid_signal(u->world, world_process_pid(u->children[i]), SIGTERM, false);
+    }
+}
+
 static void on_stopped(void *ctx) {
     struct up *u = ctx;
     u->local = NULL;
@@ -147,8 +240,16 @@ static void stop(struct up *u) {
     if (!u->stopping) {
         u->stopping = true;
         world_timer_stop(u->world, &u->timer);
-        local_stop(u->local, on_stopped, u);
+        if (u->children_running > 0) {
+            stop_children(u);
+        } else {
+            end_stack(u);
+        }
     }
+}
+
+static void end_stack(struct up *u) {
+    local_stop(u->local, on_stopped, u);
 }
 
 static void on_signal(void *ctx) {
@@ -210,6 +311,15 @@ static void configure(void *ctx, struct orchestrator_config *config) {
     }
 }
 
+/* Each agent costs the broker a descriptor, and one more where the agent lives. */
+static bool check_agents(const struct up_args *a, struct error *err) {
+    uint64_t here = a->agents < LOCAL_AGENTS_MAX ? a->agents : LOCAL_AGENTS_MAX;
+    if (a->agents > LOCAL_AGENTS_MAX + (uint64_t)CHILDREN_MAX * CHILD_AGENTS_MAX) {
+        return error_set(err, "usage", "at most %d agents", LOCAL_AGENTS_MAX + CHILDREN_MAX * CHILD_AGENTS_MAX);
+    }
+    return enough_descriptors(a->agents + here + DESCRIPTORS_ELSE, err);
+}
+
 static bool make_dir(struct up *u, struct error *err) {
     u->own_dir = u->args.dir == NULL;
     u->dir = u->own_dir ? temporary_directory(err) : absolute_path(u->args.dir);
@@ -236,7 +346,8 @@ static bool start(struct up *u, const struct logger *log, struct error *err) {
             .listen_host = u->args.listen,
             .port_base = (uint32_t)u->args.port_base,
             .brokers = (size_t)u->args.brokers,
-            .agents = (uint32_t)u->args.agents,
+            .agents = (uint32_t)(u->args.agents < LOCAL_AGENTS_MAX ? u->args.agents : LOCAL_AGENTS_MAX),
+            .elsewhere = (uint32_t)(u->args.agents > LOCAL_AGENTS_MAX ? u->args.agents - LOCAL_AGENTS_MAX : 0),
             .real_agents = (uint32_t)u->args.real_agents,
             .name_format = u->args.name,
             .exec_path = exec,
@@ -274,7 +385,7 @@ static int run(struct up *u) {
     bool ok = u->world != NULL && read_ports(&u->args, &err) &&
               (u->args.log_level == NULL || log_level_parse(u->args.log_level, &log.level) ||
                error_set(&err, "usage", "--log-level is trace, debug, info, warn or error")) &&
-              enough_descriptors(u->args.agents * DESCRIPTORS_PER_AGENT + DESCRIPTORS_ELSE, &err) && make_dir(u, &err);
+              check_agents(&u->args, &err) && make_dir(u, &err);
     if (ok) {
         char *path = str_printf("%s/logs/dalang.log", u->dir);
         sink = real_log_open(path, false, &err);
@@ -290,6 +401,7 @@ static int run(struct up *u) {
         ok = start(u, &log, &err);
     }
     if (ok) {
+        start_children(u);
         world_timer_start(u->world, &u->timer, READY_CHECK_MS, check_ready, u);
         real_world_run(u->world);
     }

@@ -175,7 +175,7 @@ static bool know_node(struct local *l, const char *name, uint32_t number, struct
 }
 
 static bool know_virtual_nodes(struct local *l, struct error *err) {
-    for (uint32_t i = 0; i < l->opts.agents; i++) {
+    for (uint32_t i = 0; i < l->opts.agents + l->opts.elsewhere; i++) {
         char *name = fleet_format_name(l->opts.name_format, i + 1);
         bool ok = know_node(l, name, i + 1, err);
         mem_free(name);
@@ -419,8 +419,12 @@ struct local *local_new(const struct local_opts *opts, struct error *err) {
     return l;
 }
 
+static size_t agent_count(const struct local *l) {
+    return (size_t)l->opts.agents + l->opts.elsewhere + l->opts.real_agents;
+}
+
 bool local_ready(const struct local *l) {
-    return stack_ready(l->stack) && stack_connected_agents(l->stack) == l->opts.agents + l->opts.real_agents;
+    return stack_ready(l->stack) && stack_connected_agents(l->stack) == agent_count(l);
 }
 
 json_t *local_describe(const struct local *l) {
@@ -447,7 +451,7 @@ json_t *local_describe(const struct local *l) {
     json_set(line, "token_file", json_string(token));
     json_set(line, "cert", json_string(cert));
     json_set(line, "key", json_string(key));
-    json_set(line, "agents", json_integer(l->opts.agents + l->opts.real_agents));
+    json_set(line, "agents", json_integer((json_int_t)agent_count(l)));
     mem_free(v2);
     mem_free(v1);
     mem_free(console);

@@ -14,7 +14,8 @@ struct local_opts {
     const char *listen_host; /* NULL: 127.0.0.1 */
     uint32_t port_base;      /* as in stack_opts */
     size_t brokers;
-    uint32_t agents; /* virtual ones; at most LOCAL_AGENTS_MAX */
+    uint32_t agents;    /* virtual ones; at most LOCAL_AGENTS_MAX */
+    uint32_t elsewhere; /* virtual ones in other processes, numbered after these: known to PuppetDB, waited for */
     uint32_t real_agents;
     const char *name_format;        /* of the virtual ones */
     const char *exec_path;          /* dalang-exec, for real agents */

@@ -1,6 +1,7 @@
 /* One question to one service, and who waits for its answer. */
 #include "base/mem.h"
 #include "orchestrator/services/internal.h"
+#include "wire/percent.h"
 #include <string.h>
 
 enum { ASK_TIMEOUT_MS = 60000, ASK_CONNECT_MS = 10000, ANSWER_MAX = 256 * 1024 * 1024 };
@@ -113,15 +114,7 @@ json_t *ask_json(const struct world_response *r, const char *service, struct err
 }
 
 char *percent_encoded(const char *text) {
-    static const char hex[] = "0123456789ABCDEF";
     struct buf out = BUF_INIT;
-    for (; *text != '\0'; text++) {
-        unsigned char c = (unsigned char)*text;
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || strchr("-._~", c) != NULL) {
-            buf_append_char(&out, (char)c);
-        } else {
-            buf_append(&out, (char[3]){'%', hex[c >> 4], hex[c & 15]}, 3);
-        }
-    }
+    percent_encode(&out, span_of(text));
     return buf_take(&out);
 }
