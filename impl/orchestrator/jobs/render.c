@@ -7,22 +7,51 @@
 
 enum { OUT_MESSAGE_MAX = 1024 };
 
+/* Pages hold thousands of rows: numbers and times are written without printf. */
+static void add_number(struct buf *out, int64_t value) {
+    char digits[24], *at = digits + sizeof digits;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do {
+        *--at = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest != 0);
+    if (value < 0) {
+        *--at = '-';
+    }
+    buf_append(out, at, (size_t)(digits + sizeof digits - at));
+}
+
+static void two_digits(char *at, int value) {
+    at[0] = (char)('0' + value / 10 % 10);
+    at[1] = (char)('0' + value % 10);
+}
+
 void render_time(struct buf *out, int64_t ms) {
-    char text[TIME_TEXT_LEN];
+    char text[] = "\"0000-00-00T00:00:00Z\"";
     if (ms == 0) {
         buf_append_cstr(out, "null");
         return;
     }
-    time_format_s(ms, text);
-    buf_printf(out, "\"%s\"", text);
+    struct civil_time c = time_civil(ms);
+    two_digits(text + 1, c.year / 100);
+    two_digits(text + 3, c.year % 100);
+    two_digits(text + 6, c.month);
+    two_digits(text + 9, c.day);
+    two_digits(text + 12, c.hour);
+    two_digits(text + 15, c.minute);
+    two_digits(text + 18, c.second);
+    buf_append(out, text, sizeof text - 1);
 }
 
 void render_duration(struct buf *out, int64_t ms) {
     ms = ms < 0 ? 0 : ms;
-    buf_printf(out, "%lld.%03d", (long long)(ms / 1000), (int)(ms % 1000));
-    while (out->ptr[out->len - 1] == '0' && out->ptr[out->len - 2] != '.') {
-        out->ptr[--out->len] = '\0';
-    }
+    int thousandths = (int)(ms % 1000);
+    char text[] = ".000";
+    text[1] = (char)('0' + thousandths / 100);
+    two_digits(text + 2, thousandths % 100);
+    size_t len = thousandths % 10 != 0 ? 4 : thousandths % 100 != 0 ? 3 : 2;
+    add_number(out, ms / 1000);
+    buf_append(out, text, len);
 }
 
 void render_counts(struct buf *out, const uint32_t counts[NODE_STATES], bool all) {
@@ -170,7 +199,11 @@ void render_event_message(struct buf *out, const struct store_event *e) {
 }
 
 void render_event(struct buf *out, const struct store_event *e) {
-    buf_printf(out, "{\"id\":\"%lld\",\"type\":\"%s\",\"timestamp\":", (long long)e->id, event_type_name(e->type));
+    buf_append_cstr(out, "{\"id\":\"");
+    add_number(out, e->id);
+    buf_append_cstr(out, "\",\"type\":\"");
+    buf_append_cstr(out, event_type_name(e->type));
+    buf_append_cstr(out, "\",\"timestamp\":");
     render_time(out, e->ts_ms);
     buf_append_cstr(out, ",\"details\":");
     if (e->node >= 0) {
@@ -222,7 +255,9 @@ void render_node(struct buf *out, const struct store_node *n, enum job_type type
     bool has_result = node_state_final(n->state) && n->state != NODE_SKIPPED && n->event_detail.len != 0;
     buf_append_cstr(out, "{\"name\":");
     json_write_string(out, n->name);
-    buf_printf(out, ",\"state\":\"%s\",\"timestamp\":", node_state_name(n->state));
+    buf_append_cstr(out, ",\"state\":\"");
+    buf_append_cstr(out, node_state_name(n->state));
+    buf_append_cstr(out, "\",\"timestamp\":");
     render_time(out, n->ts_ms);
     buf_append_cstr(out, ",\"start_timestamp\":");
     render_time(out, n->started_ms);
@@ -240,8 +275,11 @@ void render_node(struct buf *out, const struct store_node *n, enum job_type type
     } else {
         json_write_string(out, n->run_uuid);
     }
-    buf_printf(out, ",\"transport\":\"%s\",\"latest-event-id\":%lld,\"details\":", node_transport_name(n->transport),
-               (long long)n->event);
+    buf_append_cstr(out, ",\"transport\":\"");
+    buf_append_cstr(out, node_transport_name(n->transport));
+    buf_append_cstr(out, "\",\"latest-event-id\":");
+    add_number(out, n->event);
+    buf_append_cstr(out, ",\"details\":");
     render_details(out, n, type, now_ms);
     buf_append_cstr(out, ",\"result\":");
     buf_append_span(out, has_result ? n->event_detail : SPAN("null"));
@@ -275,7 +313,9 @@ static void render_cut_message(struct buf *out, struct span details) {
 }
 
 void render_plan_event(struct buf *out, const struct store_plan_event *e, bool whole) {
-    buf_printf(out, "{\"id\":\"%lld\",\"type\":", (long long)e->id);
+    buf_append_cstr(out, "{\"id\":\"");
+    add_number(out, e->id);
+    buf_append_cstr(out, "\",\"type\":");
     json_write_string(out, e->type);
     buf_append_cstr(out, ",\"timestamp\":");
     render_time(out, e->ts_ms);

@@ -66,11 +66,15 @@ void query_text(struct query *q, const char *condition, struct span value) {
     *add_param(q) = (struct query_param){.is_text = true, .text = value};
 }
 
-void query_page(struct query *q, enum store_list list, const struct store_page *page) {
+void query_order(struct query *q, enum store_list list, const struct store_page *page) {
     const struct order *o = find_order(list, page->order_by);
     assert(o != NULL);
     const char *way = page->descending ? "DESC" : "ASC";
     buf_printf(&q->sql, " ORDER BY %s %s, %s %s", o->column, way, tie_breakers[list], way);
+}
+
+void query_page(struct query *q, enum store_list list, const struct store_page *page) {
+    query_order(q, list, page);
     query_int(q, " LIMIT ?", page->limit);
     query_int(q, " OFFSET ?", page->offset);
 }

@@ -17,7 +17,9 @@ struct query {
 };
 void query_int(struct query *q, const char *condition, int64_t value); /* " AND x=?" and its value */
 void query_text(struct query *q, const char *condition, struct span value);
-/* ORDER BY … LIMIT … OFFSET … */
+/* ORDER BY … */
+void query_order(struct query *q, enum store_list list, const struct store_page *page);
+/* The same and LIMIT … OFFSET … */
 void query_page(struct query *q, enum store_list list, const struct store_page *page);
 
 /* Runs it; row() for each row until it returns false. Frees q. `what` completes "the database cannot …". */

@@ -102,10 +102,12 @@ bool store_jobs_page(struct store *s, const struct store_page *page, const struc
         q = (struct query){0};
     }
     struct job_walk walk = {.each = row, .ctx = ctx};
-
-    buf_append_cstr(&q.sql, "SELECT " JOB_COLUMNS " FROM jobs WHERE 1");
+    /* First only what is sorted by, so that the wide rows are read for the page alone. */
+    buf_append_cstr(&q.sql, "SELECT " JOB_COLUMNS " FROM jobs WHERE id IN (SELECT id FROM jobs WHERE 1");
     jobs_conditions(&q, filter);
     query_page(&q, STORE_JOBS, page);
+    buf_append_char(&q.sql, ')');
+    query_order(&q, STORE_JOBS, page);
     return query_run(s, &q, job_row, &walk, "list jobs", err);
 }
 
@@ -178,6 +180,7 @@ bool store_nodes_page(struct store *s, int64_t job, const struct store_page *pag
 /* ---------------------------------------------------------------------------------------- events */
 
 struct event_walk {
+    enum job_type type;
     bool (*each)(void *ctx, const struct store_event *e);
     void *ctx;
 };
@@ -192,19 +195,34 @@ static bool event_row(void *ctx, sqlite3_stmt *stmt) {
         .ts_ms = sqlite3_column_int64(stmt, 4),
         .detail = column_span(stmt, 5),
         .node_name = column_span(stmt, 6),
-        .job_type = (enum job_type)sqlite3_column_int(stmt, 7),
+        .job_type = walk->type,
     };
     return walk->each(walk->ctx, &e);
 }
 
 #define EVENT_SELECT                                                                                                   \
-    "SELECT e.id, e.job, e.node, e.type, e.ts, e.detail, n.name, j.type FROM events e "                                \
-    "JOIN jobs j ON j.id = e.job LEFT JOIN nodes n ON n.job = e.job AND n.idx = e.node "
+    "SELECT e.id, e.job, e.node, e.type, e.ts, e.detail, n.name FROM events e "                                        \
+    "LEFT JOIN nodes n ON n.job = e.job AND n.idx = e.node "
+
+static bool type_row(void *ctx, sqlite3_stmt *stmt) {
+    *(enum job_type *)ctx = (enum job_type)sqlite3_column_int(stmt, 0);
+    return false;
+}
+
+static bool read_type(struct store *s, int64_t job, enum job_type *type, struct error *err) {
+    struct query q = {0};
+    *type = JOB_DEPLOY;
+    query_int(&q, "SELECT type FROM jobs WHERE id=?", job);
+    return query_run(s, &q, type_row, type, "list events", err);
+}
 
 bool store_events(struct store *s, int64_t job, int64_t start, int64_t limit,
                   bool (*row)(void *ctx, const struct store_event *e), void *ctx, struct error *err) {
     struct query q = {0};
-    struct event_walk walk = {row, ctx};
+    struct event_walk walk = {.each = row, .ctx = ctx};
+    if (!read_type(s, job, &walk.type, err)) {
+        return false;
+    }
     query_int(&q, EVENT_SELECT "WHERE e.job=?", job);
     query_int(&q, " AND e.id >= ?", start);
     query_int(&q, " ORDER BY e.id LIMIT ?", limit);
@@ -214,7 +232,10 @@ bool store_events(struct store *s, int64_t job, int64_t start, int64_t limit,
 bool store_events_by_node(struct store *s, int64_t job, bool (*row)(void *ctx, const struct store_event *e), void *ctx,
                           struct error *err) {
     struct query q = {0};
-    struct event_walk walk = {row, ctx};
+    struct event_walk walk = {.each = row, .ctx = ctx};
+    if (!read_type(s, job, &walk.type, err)) {
+        return false;
+    }
     query_int(&q, EVENT_SELECT "WHERE e.job=? AND e.node >= 0 ORDER BY e.node, e.id", job);
     return query_run(s, &q, event_row, &walk, "list events", err);
 }
