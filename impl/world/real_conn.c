@@ -296,6 +296,7 @@ void real_conn_read(struct real_conn *c) {
 /* ---- handshake and opening */
 
 void real_conn_handshake(struct real_conn *c) {
+    c->rw->handshake_steps++;
     ERR_clear_error();
     errno = 0;
     int rc = SSL_do_handshake(c->ssl);
@@ -375,7 +376,11 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
         real_connect_event(c);
         break;
     case CONN_HANDSHAKE:
-        real_conn_handshake(c);
+        if (c->rw->handshake_steps < REAL_HANDSHAKES_PER_TURN) { /* else the next turn tells of it again */
+            real_conn_handshake(c);
+        } else if (c->events == 0) {
+            real_conn_watch(c, UV_READABLE);
+        }
         break;
     case CONN_OPEN:
     case CONN_FLUSHING:

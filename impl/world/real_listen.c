@@ -88,7 +88,9 @@ static void on_ready(uv_poll_t *poll, int status, int events) {
     struct real_listener *l = poll->data;
     (void)status; /* accept4() says what is wrong, if anything */
     (void)events;
-    for (int i = 0; i < ACCEPTS_PER_TURN && !l->closed && l->pending.count < l->handshakes_max; i++) {
+    for (int i = 0; i < ACCEPTS_PER_TURN && !l->closed && l->pending.count < l->handshakes_max &&
+                    l->rw->handshake_steps < REAL_HANDSHAKES_PER_TURN;
+         i++) {
         struct sockaddr_storage addr = {0};
         socklen_t len = sizeof(addr);
         int fd = accept4(l->fd, (struct sockaddr *)&addr, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);

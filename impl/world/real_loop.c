@@ -126,6 +126,7 @@ bool real_world_turn(struct world *w, bool block) {
         block = false;
     }
     set_alarm(rw);
+    rw->handshake_steps = 0;
     rw->in_uv = true;
     uv_run(&rw->loop, block ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     rw->in_uv = false;

@@ -8,8 +8,10 @@
 #include <uv.h>
 
 enum {
-    REAL_READ_MAX = 64 * 1024,   /* bytes taken from one connection in a turn, so that none starves the others */
-    REAL_RECORD_MAX = 16 * 1024, /* of a TLS record: parts of a write are gathered up to this */
+    REAL_HANDSHAKES_PER_TURN = 16, /* steps of TLS handshakes, most of a millisecond each: a storm of new connections
+                                    * must not make those that are open wait for all of it */
+    REAL_READ_MAX = 64 * 1024,     /* bytes taken from one connection in a turn, so that none starves the others */
+    REAL_RECORD_MAX = 16 * 1024,   /* of a TLS record: parts of a write are gathered up to this */
 };
 
 /* A call that must come soon but not from within the call that caused it. Runs between the sockets' events and the
@@ -38,6 +40,7 @@ struct real_world {
     struct list watches;
     struct list signals;
     size_t works, fetches, handshakes;
+    int handshake_steps; /* in this turn */
     uv_signal_t child_signal;
     bool child_signal_on;
 

@@ -692,7 +692,11 @@ static void storm(void **state) {
     for (size_t i = 0; i < 60; i++) {
         end_connect(b, &ends[i], host_port(&p.host), p.client_tls);
     }
-    TURN_UNTIL(b, p.host.count == 60);
+    while (p.host.count < 60) {
+        size_t before = p.host.count;
+        real_world_turn(b->w, true);
+        assert_true(p.host.count - before <= 16); /* a turn's share of handshakes */
+    }
     TURN_UNTIL(b, all_open(ends, 60));
     for (size_t i = 0; i < 60; i++) {
         end_free(&ends[i]);

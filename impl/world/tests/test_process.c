@@ -107,7 +107,7 @@ static void signals_are_as_new(void **state) {
 static void umask_and_session(void **state) {
     struct bench *b = *state;
     struct job j;
-    job_run(b, &j, "umask; test \"$(ps -o sid= -p $$ | tr -d ' ')\" = $$ && echo leader",
+    job_run(b, &j, "umask; test \"$(cut -d ' ' -f 6 /proc/$$/stat)\" = $$ && echo leader",
             (struct world_spawn){.umask = 027, .new_session = true});
     assert_string_equal(text_of(&j.out[1]), "0027\nleader\n");
     job_free(&j);
