@@ -158,7 +158,7 @@ static int rule_part(struct grammar *g, struct span name) {
             return intern(g, &(struct part){.tag = PART_RULE, .rule = i});
         }
     }
-    assert(!"a rule that is not there");
+    assert(false && "a rule that is not there");
     return -1;
 }
 
@@ -168,7 +168,7 @@ static int terminal_part(struct grammar *g, struct span name) {
             return intern(g, &(struct part){.tag = PART_TERMINAL, .terminal = &terminals[i]});
         }
     }
-    assert(!"a terminal that is not there");
+    assert(false && "a terminal that is not there");
     return -1;
 }
 
