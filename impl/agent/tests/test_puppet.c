@@ -364,6 +364,92 @@ static void reports_that_are_none(void **state) {
     }
 }
 
+/* ---------------------------------------------------------------------------------------- the real Puppet */
+
+static const char *real_puppet(void) {
+    static const char *const places[] = {"/opt/puppetlabs/bin/puppet", "/usr/bin/puppet"};
+    for (size_t i = 0; i < 2; i++) {
+        if (access(places[i], X_OK) == 0) {
+            return places[i];
+        }
+    }
+    return NULL;
+}
+
+/* A machine of its own for it: every directory below ours, no server. */
+static void put_real_puppet(const struct fixture *f) {
+    char *script =
+        str_printf("#!/bin/sh\nexport HOME=%s\nexec %s \"$@\" --confdir %s/conf --vardir %s/var --codedir %s/code "
+                   "--rundir %s/run --logdir %s/log --publicdir %s/pub --server localhost --serverport 1 "
+                   "--waitforcert 0 --no-usecacheonfailure\n",
+                   f->dir, real_puppet(), f->dir, f->dir, f->dir, f->dir, f->dir, f->dir);
+    put(f, "puppet", script);
+    mem_free(script);
+}
+
+static void with_a_real_puppet(void **state) {
+    const struct fixture *f = *state;
+    if (real_puppet() == NULL) {
+        print_message("no Puppet on this machine\n");
+        skip();
+    }
+    put_real_puppet(f);
+    char *disable = str_printf("%s agent --disable testing >/dev/null 2>&1", f->puppet);
+    assert_int_equal(system(disable), 0);
+    int code;
+    char *input = request(f, "{\"flags\":[\"--noop\"],\"job\":\"1\"}"), *output = run_module(f, "run", input, &code);
+    assert_int_equal(code, 1);
+    assert_non_null(strstr(output, "\"exitcode\":1,\"version\":1,\"error_type\":\"agent_disabled\""));
+    mem_free(output);
+    char *enable = str_printf("%s agent --enable >/dev/null 2>&1", f->puppet);
+    assert_int_equal(system(enable), 0);
+    output = run_module(f, "run", input, &code); /* nobody to ask for a catalog, nor for a certificate */
+    assert_int_equal(code, 1);
+    assert_non_null(strstr(output, "\"error_type\":\"no_last_run_report\""));
+    mem_free(output);
+    mem_free(input);
+    mem_free(disable);
+    mem_free(enable);
+}
+
+/* The helper of `apply`: a catalog is applied, nothing of the machine's own configuration is touched. */
+static void a_catalog_is_applied(void **state) {
+    const struct fixture *f = *state;
+    if (real_puppet() == NULL) {
+        print_message("no Puppet on this machine\n");
+        skip();
+    }
+    char *path = path_of(f, "made");
+    char *text = str_printf(
+        "{\"action\":\"apply\",\"environment\":\"production\",\"plugin_cache\":\"%s/plugins\",\"ca\":\"\",\"crt\":\"\","
+        "\"key\":\"\",\"crl\":\"\",\"proxy\":\"\",\"primary_uris\":[],\"apply_options\":{\"noop\":false},\"catalog\":{"
+        "\"name\":\"n\",\"version\":1,\"environment\":\"production\",\"catalog_uuid\":\"x\",\"catalog_format\":1,"
+        "\"tags\":[],\"classes\":[],\"resources\":[{\"type\":\"File\",\"title\":\"%s\",\"tags\":[],\"exported\":false,"
+        "\"parameters\":{\"ensure\":\"file\",\"content\":\"applied\\n\"}}],\"edges\":[]}}",
+        f->dir, path);
+    put(f, "request", text);
+    char *command =
+        str_printf(BIN_DIR "/apply_ruby_shim.rb < %s/request > %s/report 2> %s/errors", f->dir, f->dir, f->dir);
+    char *errors_path = path_of(f, "errors"), *report_path = path_of(f, "report");
+    int status = system(command);
+    char *errors = slurp(errors_path), *made = slurp(path), *report_text = slurp(report_path);
+    if (status != 0 || made == NULL) {
+        fail_msg("%s", errors);
+    }
+    assert_string_equal(made, "applied\n");
+    json_t *report = json_parse(span_of(report_text), "test", NULL);
+    assert_string_equal(json_str(report, "status"), "changed");
+    json_decref(report);
+    mem_free(errors);
+    mem_free(made);
+    mem_free(report_text);
+    mem_free(errors_path);
+    mem_free(report_path);
+    mem_free(command);
+    mem_free(text);
+    mem_free(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(as_recorded, setup, teardown),
@@ -371,6 +457,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(blanks_do_not_hide_a_flag, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lock_is_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(reports_that_are_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(with_a_real_puppet, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_catalog_is_applied, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
