@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { GOODBYE_MS = 2000, START_TICK_MS = 20 };
+enum { GOODBYE_MS = 2000, START_TICK_MS = 20, BURST_TICK_MS = 2 };
 
 struct member {
     struct world world; /* the fleet's time and network; files and processes of its own */
@@ -115,13 +115,12 @@ static void member_free(struct member *m) {
 
 /* ---- starting, at the rate asked for */
 
+/* Without a rate: as fast as the broker takes them, FLEET_BURST under way at a time. Those that fail to connect must
+ * not hold up the others for ever, so every second lets some more begin. */
 static uint32_t due_by_now(const struct fleet *f) {
-    if (f->opts.per_second == 0) {
-        uint64_t next = (uint64_t)f->started + FLEET_BURST;
-        return next < f->opts.count ? (uint32_t)next : f->opts.count;
-    }
     uint64_t elapsed_us = world_now_us(f->opts.world) - f->begun_us;
-    uint64_t due = elapsed_us * f->opts.per_second / 1000000 + 1;
+    uint64_t due = f->opts.per_second == 0 ? f->counts.connects + FLEET_BURST * (1 + elapsed_us / 1000000)
+                                           : elapsed_us * f->opts.per_second / 1000000 + 1;
     return due < f->opts.count ? (uint32_t)due : f->opts.count;
 }
 
@@ -132,7 +131,8 @@ static void start_some(void *ctx) {
         agent_start(f->members[f->started++].agent);
     }
     if (f->started < f->opts.count) {
-        world_timer_start(f->opts.world, &f->timer, f->opts.per_second == 0 ? 1 : START_TICK_MS, start_some, f);
+        world_timer_start(f->opts.world, &f->timer, f->opts.per_second == 0 ? BURST_TICK_MS : START_TICK_MS, start_some,
+                          f);
     }
 }
 
