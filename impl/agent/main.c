@@ -17,7 +17,7 @@
 
 extern char **environ;
 
-enum { GOODBYE_MS = 1000 };
+enum { GOODBYE_MS = 1000, SETTLE_MS = 200, CREDENTIAL_FILES = 4 };
 
 struct daemon {
     struct agent_settings *settings;
@@ -32,6 +32,8 @@ struct daemon {
     char *directory; /* of this program */
     char *wrapper;
     struct timer goodbye;
+    struct world_watch *watches[CREDENTIAL_FILES]; /* certificate, key, CA, CRL: read again when they change */
+    struct timer changed;
     int ended_by; /* a signal; 0: none */
     int exit_code;
 };
@@ -280,6 +282,42 @@ static void set_signals(struct daemon *d) {
     }
 }
 
+/* ---------------------------------------------------------------------------------------- new certificates */
+
+static void reload(void *ctx) {
+    struct daemon *d = ctx;
+    struct error err = ERROR_INIT;
+    if (world_tls_reload(d->tls, &err)) {
+        log_info(&d->log, "Certificates and CRL were read again");
+    } else {
+        log_warn(&d->log, "Certificates could not be read again, the old ones stay: %s", err.msg);
+        error_clear(&err);
+    }
+}
+
+/* Several files may be replaced one after the other. */
+static void on_changed(void *ctx) {
+    struct daemon *d = ctx;
+    world_timer_start(d->world, &d->changed, SETTLE_MS, reload, d);
+}
+
+static void watch_credentials(struct daemon *d) {
+    static const char *const keys[CREDENTIAL_FILES] = {"ssl-cert", "ssl-key", "ssl-ca-cert", "ssl-crl"};
+    for (size_t i = 0; i < CREDENTIAL_FILES; i++) {
+        const char *path = agent_settings_text(d->settings, keys[i]);
+        d->watches[i] = *path != '\0' ? world_watch(d->world, path, on_changed, d) : NULL;
+    }
+}
+
+static void unwatch_credentials(struct daemon *d) {
+    world_timer_stop(d->world, &d->changed);
+    for (size_t i = 0; i < CREDENTIAL_FILES; i++) {
+        if (d->watches[i] != NULL) {
+            world_watch_close(d->watches[i]);
+        }
+    }
+}
+
 /* ---------------------------------------------------------------------------------------- run */
 
 static void run(struct daemon *d) {
@@ -298,10 +336,12 @@ static void run(struct daemon *d) {
                               .spool_dir = agent_settings_text(d->settings, "spool-dir"),
                               .task_cache_dir = agent_settings_text(d->settings, "task-cache-dir")};
     set_signals(d);
+    watch_credentials(d);
     d->agent = agent_new(d->world, &d->config, &self, &d->hooks, &d->log);
     agent_start(d->agent);
     real_world_run(d->world);
     agent_free(d->agent);
+    unwatch_credentials(d);
 }
 
 static void clean_up(struct daemon *d) {

@@ -1,6 +1,7 @@
 /* dalang-agent as a daemon: pid file, signals, logs, exit codes (agent.md §4, §5, §16.4). */
 #include "agent/tests/real.h"
 #include "base/mem.h"
+#include "world/certs.h"
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -244,6 +245,48 @@ static void an_existing_configuration_file_works(void **state) {
     real_free(r);
 }
 
+static bool has_reloaded(struct real *r) {
+    return strstr(r->output.ptr, "were read again") != NULL;
+}
+
+/* A revoked broker is no broker; once it is not revoked any more, it is one again. */
+static void a_new_revocation_list_counts(void **state) {
+    (void)state;
+    struct real *r = real_new();
+    real_agent_start(r, NULL);
+    char *good = real_read(r, "pki/crl.pem"), *pki = real_path(r, "pki");
+    struct error err = ERROR_INIT;
+    struct certs_ca *ca = certs_dir_open(pki, &(struct certs_ca_opts){.now_ms = world_wall_ms(r->world)}, &err);
+    assert_non_null(ca);
+    assert_true(certs_dir_revoke(ca, pki, "broker.example.com", world_wall_ms(r->world), &err));
+    certs_ca_free(ca);
+    assert_true(real_wait(r, has_reloaded, 30));
+    ws_abort(r->peer);
+    r->peer = NULL;
+    real_pause(r, 1500);
+    assert_null(r->peer);
+    assert_non_null(strstr(r->output.ptr, "TLS handshake failed"));
+    assert_non_null(strstr(r->output.ptr, "revoked"));
+    real_write(r, "pki/crl.new", good);
+    real_command("mv %s/crl.new %s/crl.pem", pki, pki);
+    assert_true(real_wait(r, has_connected, 30));
+    mem_free(good);
+    mem_free(pki);
+    real_free(r);
+}
+
+static void a_key_with_a_pass_phrase_is_refused(void **state) {
+    (void)state;
+    struct real *r = real_new();
+    real_command(
+        "openssl pkcs8 -topk8 -v2 aes256 -passout pass:x -in %s/pki/certs/node1.example.com.key -out %s/locked.key",
+        r->dir, r->dir);
+    char *key = real_path(r, "locked.key");
+    expect_run(r, 3, "failed to load private key", FLAGS("--ssl-key", key)); /* and nobody is asked for it */
+    mem_free(key);
+    real_free(r);
+}
+
 /* agent.md, resource use: the reference needs 27 MB. */
 static void an_idle_agent_is_small(void **state) {
     (void)state;
@@ -273,6 +316,8 @@ int main(void) {
         cmocka_unit_test(a_second_daemon_is_refused),
         cmocka_unit_test(logs_and_their_reopening),
         cmocka_unit_test(an_existing_configuration_file_works),
+        cmocka_unit_test(a_new_revocation_list_counts),
+        cmocka_unit_test(a_key_with_a_pass_phrase_is_refused),
         cmocka_unit_test(an_idle_agent_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
