@@ -1,9 +1,11 @@
 #include "world/tests/harness.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -219,4 +221,47 @@ void host_free(struct host *h) {
         end_free(h->ends[i]);
         mem_free(h->ends[i]);
     }
+}
+
+/* ---- both */
+
+void pair_listen(struct bench *b, struct pair *p, bool tls) {
+    if (tls) {
+        bench_issue_name(b, "server");
+        bench_issue_name(b, "client");
+        struct world_tls_files sf = bench_files(b, "server"), cf = bench_files(b, "client");
+        p->server_tls = bench_tls(b, &sf);
+        p->client_tls = bench_tls(b, &cf);
+    }
+    host_listen(b, &p->host, p->server_tls);
+}
+
+struct end *pair_open(struct bench *b, struct pair *p, bool tls) {
+    pair_listen(b, p, tls);
+    end_connect(b, &p->client, host_port(&p->host), p->client_tls);
+    TURN_UNTIL(b, p->host.count == 1 && p->client.opened);
+    return p->host.ends[0];
+}
+
+void pair_free(struct pair *p) {
+    end_free(&p->client);
+    host_free(&p->host);
+    world_tls_free(p->server_tls);
+    world_tls_free(p->client_tls);
+}
+
+void fill(struct buf *b, size_t len) {
+    uint32_t x = 1;
+    buf_reserve(b, len);
+    while (b->len < len) {
+        x = x * 1664525u + 1013904223u;
+        buf_append(b, &x, sizeof(x) < len - b->len ? sizeof(x) : len - b->len);
+    }
+}
+
+int raw_connect(uint16_t port) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    assert_int_equal(connect(fd, (struct sockaddr *)&in, sizeof(in)), 0);
+    return fd;
 }

@@ -75,4 +75,17 @@ void host_listen(struct bench *b, struct host *h, struct world_tls *tls);
 void host_free(struct host *h);
 uint16_t host_port(const struct host *h);
 
+/* Both. */
+struct pair {
+    struct host host;
+    struct end client;
+    struct world_tls *server_tls, *client_tls;
+};
+void pair_listen(struct bench *b, struct pair *p, bool tls);
+struct end *pair_open(struct bench *b, struct pair *p, bool tls); /* the server's end; the client's is p->client */
+void pair_free(struct pair *p);
+
+void fill(struct buf *b, size_t len); /* with bytes that do not repeat soon */
+int raw_connect(uint16_t port);       /* a socket that says nothing but TCP */
+
 #endif
