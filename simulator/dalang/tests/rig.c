@@ -126,9 +126,6 @@ void rig_expect_all(const struct rig *rig, const struct expectation *list, size_
         const struct expectation *e = &list[i];
         struct program p = rig_program(rig, e->argv);
         p.input = e->input;
-        for (size_t k = 0; k < sizeof(e->env) / sizeof(e->env[0]) && e->env[k] != NULL; k++) {
-            p.env[3 + k] = e->env[k];
-        }
         expect_program(&p, e->code, e->out, e->err);
     }
 }

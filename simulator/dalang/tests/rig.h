@@ -35,7 +35,6 @@ struct expectation {
     int code;
     const char *out, *err;
     const char *input;
-    const char *env[2];
 };
 void rig_expect_all(const struct rig *rig, const struct expectation *list, size_t count);
 #define EXPECT_ALL(rig, list) rig_expect_all(rig, list, sizeof(list) / sizeof((list)[0]))
