@@ -142,8 +142,19 @@ void run_skip(struct run *r, const char *reason) {
 
 /* ---------------------------------------------------------------------------------------- before the request */
 
+/* Of a stopped job nothing starts any more: neither what was refused, or absent, and comes back, nor what waited when
+ * the service ended. */
+static void skip_stopped(struct run *r) {
+    r->phase = PHASE_BLOCKED;
+    run_skip(r, "the job was stopped");
+}
+
 void run_queue(struct run *r, bool first) {
     struct job *j = r->job;
+    if (j->stop_asked) {
+        skip_stopped(r);
+        return;
+    }
     if (r->state == NODE_NEW) {
         set_state(r, NODE_READY);
     }
@@ -468,7 +479,11 @@ void run_refused(struct run *r, enum id_kind kind, struct span text) {
         r->was_refused = true;
         r->sends = 0;
         run_unregister(r);
-        go_absent(r);
+        if (r->job->stop_asked) {
+            skip_stopped(r);
+        } else {
+            go_absent(r);
+        }
     }
 }
 
