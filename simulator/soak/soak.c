@@ -7,7 +7,7 @@
 
 static const uint64_t READY_WITHIN_US = 10 * SIM_MINUTE;
 static const uint64_t CONVERGE_WITHIN_US = 3 * SIM_HOUR; /* a node whose agent never answers is given up after 40 min */
-static const uint64_t QUIET_US = 5 * SIM_MINUTE;
+static const uint64_t QUIET_US = 20 * SIM_MINUTE;        /* longer than an idle time-out, and than TCP tries */
 enum { COMPONENTS_MAX = 4, AGENTS_MOST = 60, BROKERS_MOST = 3, JOBS_MOST = 30 };
 
 /* ---- what the stack is */
