@@ -110,9 +110,10 @@ struct api *api_new(const struct orchestrator_parts *parts, struct error *err) {
         mem_free(api);
         return NULL;
     }
+    api->routes = api_routes_new();
     struct http_server_opts opts = {
         .listen = {.host = config->host, .port = config->port, .tls = parts->tls},
-        .routes = api_routes,
+        .routes = api->routes,
         .not_found = on_not_found,
         .after = config->access_log != NULL ? on_answered : NULL,
         .ctx = api,
@@ -122,6 +123,7 @@ struct api *api_new(const struct orchestrator_parts *parts, struct error *err) {
     };
     api->server = http_server_new(parts->world, &opts, err);
     if (api->server == NULL) {
+        api_routes_free(api->routes);
         mem_zero(api->secret_key, sizeof api->secret_key);
         mem_free(api);
         return NULL;
@@ -148,6 +150,7 @@ void api_free(struct api *api) {
         schedules_set_submit(api->parts.schedules, NULL, NULL);
     }
     map_free(&api->agentless);
+    api_routes_free(api->routes);
     mem_zero(api->secret_key, sizeof api->secret_key);
     mem_free(api);
 }

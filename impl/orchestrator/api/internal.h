@@ -15,6 +15,7 @@
 struct api {
     struct orchestrator_parts parts;
     struct http_server *server;
+    struct http_route *routes;
     struct list calls;
     uint32_t streams;     /* open event streams */
     struct map agentless; /* certname -> transport of its stored connection (connections.c) */
@@ -197,6 +198,8 @@ int64_t now_ms(const struct api_call *call);
 
 /* ---- endpoints */
 extern const struct http_route api_routes[];
+struct http_route *api_routes_new(void); /* the table, each entry also with a slash at its end */
+void api_routes_free(struct http_route *routes);
 
 /* Fills nodes, owner, userdata, description and timeout in, starts the job, answers 202 when it is durable. */
 void start_job(struct api_call *call, struct job_request *r, json_t *certnames);

@@ -188,7 +188,7 @@ void command_plan_finish(struct api_call *call) {
 /* A plan that has ended meanwhile is as stopped as can be. */
 static void on_plan_stopped(void *ctx, int64_t id, const struct error *err) {
     struct api_call *call = ctx;
-    if (error_is(err, "puppetlabs.orchestrator/plan-already-finished") && plan_read_id(call, &id)) {
+    if (err != NULL && error_is(err, "puppetlabs.orchestrator/plan-already-finished") && plan_read_id(call, &id)) {
         reply_name(call, id);
     } else {
         on_done(ctx, id, err);

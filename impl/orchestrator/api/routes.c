@@ -1,4 +1,5 @@
 /* Every endpoint in one table: method, path, permission, body schema, handler (orchestrator-api.md §0.2). */
+#include "base/mem.h"
 #include "orchestrator/api/internal.h"
 
 #define CONNECT "nodes:add_delete_inventory"
@@ -100,3 +101,25 @@ const struct http_route api_routes[] = {
     {"GET", "/metrics", api_on_request, ROUTE(.open = true, .handle = api_status_metrics)},
     {NULL, NULL, NULL, NULL},
 };
+
+/* Clients ask for "/orchestrator/v1/" as well as "/orchestrator/v1". */
+struct http_route *api_routes_new(void) {
+    size_t count = 0, i;
+    while (api_routes[count].pattern != NULL) {
+        count++;
+    }
+    struct http_route *routes = mem_array(2 * count + 1, sizeof *routes);
+    for (i = 0; i < count; i++) {
+        routes[i] = routes[count + i] = api_routes[i];
+        routes[i].pattern = str_dup(api_routes[i].pattern);
+        routes[count + i].pattern = str_printf("%s/", api_routes[i].pattern);
+    }
+    return routes;
+}
+
+void api_routes_free(struct http_route *routes) {
+    for (size_t i = 0; routes != NULL && routes[i].pattern != NULL; i++) {
+        mem_free((char *)(uintptr_t)routes[i].pattern);
+    }
+    mem_free(routes);
+}

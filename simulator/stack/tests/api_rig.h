@@ -22,6 +22,7 @@ struct api_rig {
 #define VIEWER "token-viewer"     /* orchestrator:view only */
 #define OPERATOR "token-operator" /* may run Puppet, the tasks echo and typed, query nodes, plans demo */
 #define LIMITED "token-limited"   /* run_with_constraints of task-target 1 */
+#define GRANTED "token-granted"   /* run_with_constraints of task-target 2 */
 #define TASKER "token-tasker"     /* may run the task echo, but not query nodes */
 #define NOBODY "token-nobody"     /* no permission at all */
 #define EXPIRED "token-expired"
