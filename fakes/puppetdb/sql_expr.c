@@ -77,8 +77,7 @@ static bool check_regex(struct sql_builder *b, struct span pattern) {
 /* A fact's value, JSON text, against a value: equal in type and content; numbers by their size. */
 static void compare_scalar(struct sql_builder *b, const char *expr, enum plan_compare how, const json_t *value) {
     if (json_is_number(value)) {
-        buf_printf(&b->out->text, "(CASE WHEN %s GLOB '[-0-9]*' THEN CAST(%s AS NUMERIC) END%s", expr, expr,
-                   operators[how]);
+        buf_printf(&b->out->text, "(%s GLOB '[-0-9]*' AND CAST(%s AS NUMERIC)%s", expr, expr, operators[how]);
         sql_param(b, bindable(value));
         put(b, ")");
     } else {
