@@ -13,6 +13,7 @@ struct agent_config agent_config_default(void) {
         .message_ttl_ms = 5000,
         .download_connect_timeout_ms = 120000,
         .download_timeout_ms = 1800000,
+        .send_queue_max = 256 * 1024 * 1024,
         .max_message_size = 64 * 1024 * 1024,
         .output_max = 100 * 1024 * 1024,
         .jobs_max = 10000,

@@ -17,9 +17,8 @@
 #include "world/world.h"
 
 enum {
-    AGENT_INBOUND_MAX = 32000000,             /* bytes of one message; more closes with 1009, as the reference does */
-    AGENT_SEND_QUEUE_MAX = 256 * 1024 * 1024, /* bytes the broker has not taken; more drops the connection */
-    AGENT_UNSENT_MAX = 1000,                  /* final responses kept for the next connection; older ones go first */
+    AGENT_INBOUND_MAX = 32000000, /* bytes of one message; more closes with 1009, as the reference does */
+    AGENT_UNSENT_MAX = 1000,      /* final responses kept for the next connection; older ones go first */
     AGENT_PONG_TIMEOUT_MS = 5000,
     AGENT_RECONNECT_MS = 200, /* pause before the first attempt after a working connection was lost */
     AGENT_BACKOFF_FIRST_MS = 2000,
@@ -45,6 +44,7 @@ struct agent_config {
     uint64_t message_ttl_ms;             /* v1: `expires` of what we send */
     uint64_t download_connect_timeout_ms, download_timeout_ms;
 
+    size_t send_queue_max;   /* bytes the broker has not taken; more drops the connection */
     size_t max_message_size; /* bytes of outgoing data; more is answered with an RPC error */
     uint64_t output_max;     /* bytes kept of each output stream of a task; the rest is dropped */
     uint32_t jobs_max;       /* running at once; more are refused with an RPC error */

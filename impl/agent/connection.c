@@ -309,7 +309,7 @@ bool connection_send(struct agent *a, const char *type, struct span target, stru
         log_warn(a->log, "Cannot send a message of type %s: not connected", type);
         return false;
     }
-    if (ws_pending(c->peer) > AGENT_SEND_QUEUE_MAX) {
+    if (ws_pending(c->peer) > a->config->send_queue_max) {
         log_error(a->log, "The broker does not read; dropping the connection");
         struct ws_peer *peer = c->peer;
         ws_abort(peer);

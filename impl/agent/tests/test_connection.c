@@ -604,6 +604,30 @@ static void a_message_beyond_the_limit_ends_the_connection(void **state) {
     bench_free(b);
 }
 
+/* A broker that does not read: what is finished meanwhile is sent over the next connection. */
+static void a_broker_that_does_not_read(void **state) {
+    (void)state;
+    struct bench *b = bench_new(1, PCP_V2);
+    b->config.send_queue_max = 1024 * 1024;
+    bench_start(b);
+    ws_pause(b->peer, true);
+    for (int i = 0; i < 8; i++) {
+        char *id = str_printf("t%d", i);
+        mem_free(
+            bench_request(b, NON_BLOCKING, id, "command", "run", "{\"command\":\"takes 1000;fill 500000\"}", true));
+        mem_free(id);
+    }
+    wait_connections(b, 2, SIM_MINUTE);
+    bench_run(b, SIM_MINUTE);
+    assert_true(bench_logged(b, "The broker does not read; dropping the connection"));
+    unsigned finals = 0;
+    for (size_t i = 0; i < b->got_count; i++) {
+        finals += strcmp(b->got[i].type, "rpc_non_blocking_response") == 0;
+    }
+    assert_int_equal(finals, 8); /* each once: what the old connection had not passed on was kept */
+    bench_free(b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_path_depends_on_the_version),
@@ -631,6 +655,7 @@ int main(void) {
         cmocka_unit_test(blocking_work_does_not_hold_up_others),
         cmocka_unit_test(messages_are_accounted_for),
         cmocka_unit_test(a_message_beyond_the_limit_ends_the_connection),
+        cmocka_unit_test(a_broker_that_does_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

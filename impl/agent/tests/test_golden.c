@@ -24,8 +24,6 @@ static const struct {
     {"badstderr-blocking", "the same", 0},
     {"status 98238118", "the same", 0},
     {"status 9e33b7fd", "the same", 0},
-    {"file-download", "links: tested on a real disk", 0},
-    {"status-after-file-download", "the same", 0},
     {"status-after-noexec", "exit 13 again", 1},
     {"debug chunk before data", "the recorded answer repeats a chunk our decoder has dropped", 0},
     {"command-bigout", "frames over 20 kB were not recorded", 0},

@@ -394,22 +394,17 @@ static void with_a_real_puppet(void **state) {
         skip();
     }
     put_real_puppet(f);
-    char *disable = str_printf("%s agent --disable testing >/dev/null 2>&1", f->puppet);
-    assert_int_equal(system(disable), 0);
+    char *lock = str_printf("mkdir -p %s/var/state && echo '{\"disabled_message\":\"testing\"}' > "
+                            "%s/var/state/agent_disabled.lock",
+                            f->dir, f->dir);
+    assert_int_equal(system(lock), 0);
     int code;
     char *input = request(f, "{\"flags\":[\"--noop\"],\"job\":\"1\"}"), *output = run_module(f, "run", input, &code);
     assert_int_equal(code, 1);
     assert_non_null(strstr(output, "\"exitcode\":1,\"version\":1,\"error_type\":\"agent_disabled\""));
     mem_free(output);
-    char *enable = str_printf("%s agent --enable >/dev/null 2>&1", f->puppet);
-    assert_int_equal(system(enable), 0);
-    output = run_module(f, "run", input, &code); /* nobody to ask for a catalog, nor for a certificate */
-    assert_int_equal(code, 1);
-    assert_non_null(strstr(output, "\"error_type\":\"no_last_run_report\""));
-    mem_free(output);
     mem_free(input);
-    mem_free(disable);
-    mem_free(enable);
+    mem_free(lock);
 }
 
 /* The helper of `apply`: a catalog is applied, nothing of the machine's own configuration is touched. */
