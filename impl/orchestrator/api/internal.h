@@ -257,8 +257,6 @@ void connections_create(struct api_call *call);
 void connections_delete(struct api_call *call);
 void connections_get(struct api_call *call);
 void connections_query(struct api_call *call);
-/* Runs the plan of the call's body; wrapped_params as of environment_plan_run, stolen. */
-void plan_begin(struct api_call *call, const char *plan, json_t *wrapped_params);
 
 /* "plan_job" of the body, a string or a number. False: answered. */
 bool plan_read_id(struct api_call *call, int64_t *id);

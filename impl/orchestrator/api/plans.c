@@ -342,7 +342,7 @@ static bool read_wrapped(struct api_call *call, struct run_state *r) {
 }
 
 /* wrapped_params is stolen. */
-void plan_begin(struct api_call *call, const char *plan, json_t *wrapped_params) {
+static void plan_begin(struct api_call *call, const char *plan, json_t *wrapped_params) {
     const char *environment = json_str(call->body, "environment");
     struct run_state *r = mem_zalloc(sizeof *r);
     r->plan = plan;

@@ -110,7 +110,8 @@ void api_rig_start(struct api_rig *rig) {
                                                                              .state = rig->state,
                                                                              .fill_modules = fill_modules,
                                                                              .configure_orchestrator = configure,
-                                                                             .configure_ctx = rig},
+                                                                             .configure_ctx = rig,
+                                                                             .log_to_trace = true},
                                                     &err);
     if (rig->stack == NULL) {
         fail_msg("no stack: %s", err.msg);
