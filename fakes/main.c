@@ -247,6 +247,14 @@ static void on_submitted(void *ctx, const char *command, int version, const char
     error_clear(&err);
 }
 
+static json_t *query_puppetdb(void *ctx, const json_t *ast, struct error *err) {
+    struct daemon *d = ctx;
+    char *text = json_text(ast);
+    json_t *rows = d->puppetdb != NULL ? fake_puppetdb_query(d->puppetdb, span_of(text), err) : json_array();
+    mem_free(text);
+    return rows;
+}
+
 static json_t *classes_of(void *ctx, const char *environment, struct error *err) {
     struct daemon *d = ctx;
     return fake_puppetserver_classes(d->puppetserver, environment, err);
@@ -255,8 +263,7 @@ static json_t *classes_of(void *ctx, const char *environment, struct error *err)
 static json_t *nodes_of(void *ctx, const json_t *inventory_query, struct error *err) {
     struct daemon *d = ctx;
     json_t *query = json_pack("[s, s, [s, [s], O]]", "from", "inventory", "extract", "certname", inventory_query);
-    char *text = json_text(query);
-    json_t *rows = fake_puppetdb_query(d->puppetdb, span_of(text), err), *names = NULL;
+    json_t *rows = query_puppetdb(d, query, err), *names = NULL;
     if (rows != NULL) {
         names = json_array();
         for (size_t i = 0; i < json_array_size(rows); i++) {
@@ -265,7 +272,6 @@ static json_t *nodes_of(void *ctx, const json_t *inventory_query, struct error *
     }
     json_decref(rows);
     json_decref(query);
-    mem_free(text);
     return names;
 }
 
@@ -319,8 +325,12 @@ static bool make_puppet(struct daemon *d, struct error *err) {
         d->fakes[PUPPETDB] = fake_puppetdb_base(d->puppetdb);
     }
     if (wanted(&d->flags, PUPPETSERVER)) {
-        struct fake_puppetserver_opts opts = {
-            .state = section(d, "puppetserver"), .log = &d->log, .submit = on_submitted, .submit_ctx = d};
+        struct fake_puppetserver_opts opts = {.state = section(d, "puppetserver"),
+                                              .log = &d->log,
+                                              .submit = on_submitted,
+                                              .submit_ctx = d,
+                                              .query = query_puppetdb,
+                                              .query_ctx = d};
         d->puppetserver = fake_puppetserver_new(d->world, &opts, err);
         if (d->puppetserver == NULL) {
             return false;

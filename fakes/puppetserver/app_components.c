@@ -13,6 +13,8 @@ static const char *const native_types[] = {"notify", "file",       "exec",   "pa
 
 void component_free(struct component *c) {
     mem_free(c->name);
+    mem_free(c->type);
+    mem_free(c->title);
     mem_free(c->node);
     json_decref(c->produces);
     json_decref(c->consumes);
@@ -20,8 +22,7 @@ void component_free(struct component *c) {
     mem_free(c);
 }
 
-/* lib/puppet/type/NAME.rb of some module, appended to text; false: none has it. */
-static bool type_file(struct build *b, const char *name, struct buf *text) {
+bool type_file(struct build *b, const char *name, struct buf *text) {
     size_t count;
     char **modules = ps_module_names(b->m->w, b->m->env, &count);
     bool found = false;
@@ -183,6 +184,9 @@ static bool add_component(struct build *b, struct instance *instance, const stru
     c->name = str_printf("%s[%s]", capital, is_class ? class_name : title);
     c->in = in;
     c->body = body;
+    c->type = str_dup(type);
+    c->title = str_dup(title);
+    c->instance = instance;
     c->produces = json_array();
     c->consumes = json_array();
     c->relations = json_array();

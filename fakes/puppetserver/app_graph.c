@@ -45,11 +45,14 @@ static void instance_free(struct instance *i) {
     }
     map_free(&i->by_name);
     json_decref(i->nodes);
+    json_decref(i->scope);
+    mem_free(i->type);
+    mem_free(i->title);
     mem_free(i->name);
     mem_free(i);
 }
 
-static void build_clear(struct build *b) {
+void build_clear(struct build *b) {
     for (struct list_link *k; (k = list_pop_front(&b->instances)) != NULL;) {
         instance_free(LIST_ITEM(k, struct instance, link));
     }
@@ -57,8 +60,7 @@ static void build_clear(struct build *b) {
     map_free(&b->exported);
 }
 
-/* Attributes of a declaration as a scope; "* => {…}" is spread. */
-static json_t *attributes_of(const struct manifest *in, const struct pl_node *body, const json_t *scope) {
+json_t *build_attributes(const struct manifest *in, const struct pl_node *body, const json_t *scope) {
     json_t *all = json_object();
     for (size_t i = 1; i < body->count; i++) {
         const struct pl_node *attribute = body->children[i];
@@ -113,6 +115,9 @@ static bool add_instance(struct build *b, const struct manifest *in, const struc
     struct instance *instance = mem_zalloc(sizeof *instance);
     char *capital = app_capitalized(type);
     instance->name = str_printf("%s[%s]", capital, title);
+    instance->type = str_dup(type);
+    instance->title = str_dup(title);
+    instance->scope = json_pack("{s:s, s:s}", "name", title, "title", title);
     instance->in = in;
     instance->body = body;
     list_init(&instance->components);
@@ -133,8 +138,8 @@ static bool add_instance(struct build *b, const struct manifest *in, const struc
     list_push_back(&b->instances, &instance->link);
     map_put(&b->instance_by_name, span_of(instance->name), instance);
     json_t *outer = json_object();
-    json_t *given = attributes_of(in, body, outer);
-    json_t *scope = json_pack("{s:s, s:s}", "name", title, "title", title);
+    json_t *given = build_attributes(in, body, outer);
+    json_t *scope = instance->scope;
     instance->nodes = json_incref(json_object_get(given, "nodes"));
     bool good = bind_params(b, instance, app_in, application, given, scope);
     if (good && instance->nodes == NULL) {
@@ -143,7 +148,6 @@ static bool add_instance(struct build *b, const struct manifest *in, const struc
         good = false;
     }
     good = good && build_components(b, instance, app_in, application, scope);
-    json_decref(scope);
     json_decref(given);
     json_decref(outer);
     return good;
@@ -292,9 +296,10 @@ static bool check_consumed(struct build *b) {
     return true;
 }
 
-static bool build_all(struct build *b) {
+bool build_run(struct build *b) {
     const struct pl_node *site;
     const struct manifest *in = NULL;
+    manifests_read_main(b->m);
     if (!check_main_manifests(b) || !find_site(b, &site, &in)) {
         return false;
     }
@@ -339,13 +344,17 @@ static json_t *graph_json(const struct build *b) {
     return applications;
 }
 
+void build_init(struct build *b, struct manifests *m, const struct app_options *opts, struct error *err) {
+    *b = (struct build){.m = m, .opts = opts, .err = err};
+    list_init(&b->instances);
+    map_init(&b->instance_by_name);
+    map_init(&b->exported);
+}
+
 json_t *app_graph(struct manifests *m, const struct app_options *opts, struct error *err) {
-    struct build b = {.m = m, .opts = opts, .err = err};
-    list_init(&b.instances);
-    map_init(&b.instance_by_name);
-    map_init(&b.exported);
-    manifests_read_main(m);
-    json_t *graph = build_all(&b) ? graph_json(&b) : NULL;
+    struct build b;
+    build_init(&b, m, opts, err);
+    json_t *graph = build_run(&b) ? graph_json(&b) : NULL;
     build_clear(&b);
     return graph;
 }

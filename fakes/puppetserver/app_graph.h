@@ -12,6 +12,8 @@ struct app_options {
     bool class_components;
 };
 
+struct app_options ps_app_options(const struct fake_puppetserver *ps, const struct ps_environment *env);
+
 /* {"Shop[eu]": {"Shop::Store[eu]": {"produces": […], "consumes": […], "node": "db1"}}, …} in order of declaration.
  * NULL after setting err (kind "compile"): its msg is the whole text behind "Server Error: ". */
 json_t *app_graph(struct manifests *m, const struct app_options *opts, struct error *err);

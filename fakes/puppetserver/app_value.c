@@ -2,6 +2,7 @@
 #include "fakes/puppetserver/app_value.h"
 #include "base/mem.h"
 #include <ctype.h>
+#include <stdint.h>
 #include <string.h>
 
 static char *recased(const char *name, bool capital) {
@@ -234,6 +235,86 @@ static json_t *evaluate_variable(const struct pl_tree *tree, const struct pl_nod
     return value != NULL ? json_incref(value) : unevaluated(tree, node);
 }
 
+/* pick(a, b, …): the first that is neither undef nor empty. */
+static json_t *evaluate_call(const struct pl_tree *tree, const struct pl_node *node, const json_t *scope) {
+    const struct pl_node *function = node->children[0], *arguments = node->children[1];
+    if (function->kind != PL_NAME || strcmp(function->text, "pick") != 0) {
+        return unevaluated(tree, node);
+    }
+    for (size_t i = 0; i < arguments->count; i++) {
+        json_t *value = app_evaluate(tree, arguments->children[i], scope);
+        bool unknown = json_object_get(value, "unevaluated") != NULL && arguments->children[i]->kind == PL_VARIABLE;
+        bool empty = json_is_string(value) && json_string_length(value) == 0;
+        if (!json_is_null(value) && !empty && !unknown) {
+            return value;
+        }
+        json_decref(value);
+    }
+    return json_null();
+}
+
+/* The minus of a number; anything else that is prefixed stays as it is written. */
+static json_t *evaluate_prefixed(const struct pl_tree *tree, const struct pl_node *node, const json_t *scope) {
+    json_t *value = node->op == PL_P_MINUS ? app_evaluate(tree, node->children[0], scope) : NULL, *negated = NULL;
+    if (json_is_integer(value) && json_integer_value(value) != INT64_MIN) {
+        negated = json_integer(-json_integer_value(value));
+    } else if (json_is_real(value)) {
+        negated = json_real(-json_real_value(value));
+    }
+    json_decref(value);
+    return negated != NULL ? negated : unevaluated(tree, node);
+}
+
+json_t *app_from_plain(const json_t *plain) {
+    const char *key;
+    json_t *item, *all;
+    size_t i;
+    if (json_is_object(plain)) {
+        json_t *pairs = json_array();
+        json_object_foreach((json_t *)(uintptr_t)plain, key, item) {
+            json_array_append_new(pairs, json_pack("[s, o]", key, app_from_plain(item)));
+        }
+        return json_pack("{s:o}", "pairs", pairs);
+    }
+    if (!json_is_array(plain)) {
+        return json_incref((json_t *)(uintptr_t)plain);
+    }
+    all = json_array();
+    json_array_foreach((json_t *)(uintptr_t)plain, i, item) {
+        json_array_append_new(all, app_from_plain(item));
+    }
+    return all;
+}
+
+json_t *app_to_plain(const json_t *value) {
+    const json_t *pairs = json_object_get(value, "pairs");
+    json_t *item, *all;
+    size_t i;
+    if (pairs != NULL) {
+        all = json_object();
+        json_array_foreach((json_t *)(uintptr_t)pairs, i, item) {
+            char *key = app_text(json_array_get(item, 0));
+            json_set(all, key, app_to_plain(json_array_get(item, 1)));
+            mem_free(key);
+        }
+        return all;
+    }
+    if (json_is_array(value)) {
+        all = json_array();
+        json_array_foreach((json_t *)(uintptr_t)value, i, item) {
+            json_array_append_new(all, app_to_plain(item));
+        }
+        return all;
+    }
+    if (json_is_object(value)) {
+        char *text = app_text(value);
+        all = json_string(text);
+        mem_free(text);
+        return all;
+    }
+    return json_incref((json_t *)(uintptr_t)value);
+}
+
 json_t *app_evaluate(const struct pl_tree *tree, const struct pl_node *node, const json_t *scope) {
     char *name;
     json_t *value;
@@ -259,6 +340,10 @@ json_t *app_evaluate(const struct pl_tree *tree, const struct pl_node *node, con
         return evaluate_map(tree, node, scope);
     case PL_ACCESS:
         return evaluate_access(tree, node, scope);
+    case PL_UNARY:
+        return evaluate_prefixed(tree, node, scope);
+    case PL_CALL:
+        return evaluate_call(tree, node, scope);
     case PL_TYPENAME:
         name = app_capitalized(node->text);
         value = json_pack("{s:s}", "type", name);

@@ -25,6 +25,9 @@ const char *app_type_name(const json_t *value);
 char *app_capitalized(const char *name);
 /* "Shop::Api" to "shop::api"; mem_free() it. */
 char *app_lower(const char *name);
+/* Plain JSON (facts) as a value, and a value as the plain JSON of a catalog's parameter; new references. */
+json_t *app_from_plain(const json_t *plain);
+json_t *app_to_plain(const json_t *value);
 /* A list of one or several: calls each(ctx, item) for the value or its elements. */
 void app_each(const json_t *value, void (*each)(void *ctx, const json_t *item), void *ctx);
 

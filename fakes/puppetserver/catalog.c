@@ -4,9 +4,12 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "fakes/puppetserver/agent.h"
+#include "fakes/puppetserver/app_catalog.h"
 #include "fakes/puppetserver/report.h"
 #include <ctype.h>
 #include <string.h>
+
+enum { LAST_WITH_APPLICATIONS = 6 };
 
 static json_t *resource(const char *type, const char *title, const char *kind, json_t *parameters) {
     char *tag = str_dup(type);
@@ -52,25 +55,44 @@ static json_t *classes_of(const json_t *own) {
     return classes;
 }
 
-static json_t *build(struct ps_request *r, const struct ps_compile *c, const json_t *own) {
-    char uuid[37], version[32];
-    world_uuid(r->ps->base.world, uuid);
-    snprintf(version, sizeof version, "%lld", (long long)(fake_now_ms(&r->ps->base) / 1000));
-    json_t *resources = json_array(), *edges = json_array(), *tags = classes_of(own);
+/* What every catalog begins with. */
+static void add_basis(json_t *resources, json_t *edges) {
     json_array_append_new(resources, resource("Stage", "main", "compilable_type", json_pack("{s:s}", "name", "main")));
     json_array_append_new(resources, resource("Class", "Settings", "unknown", NULL));
     json_array_append_new(json_object_get(json_array_get(resources, 1), "tags"), json_string("settings"));
     json_array_append_new(resources, resource("Class", "main", "unknown", json_pack("{s:s}", "name", "main")));
     json_array_append_new(edges, contains("Stage[main]", "Class[Settings]"));
     json_array_append_new(edges, contains("Stage[main]", "Class[main]"));
-    if (own != NULL) {
-        add_given(resources, json_object_get(own, "resources"));
-        add_given(edges, json_object_get(own, "edges"));
-    } else {
-        add_default(resources, edges, c->certname);
+}
+
+/* Components of applications on this node, in versions that know them; false after setting err. */
+static bool add_applications(struct ps_request *r, const struct ps_compile *c, json_t *resources, json_t *edges,
+                             bool *any, struct error *err) {
+    *any = false;
+    if (ps_major(r->ps) > LAST_WITH_APPLICATIONS) {
+        return true;
     }
+    struct app_options opts = ps_app_options(r->ps, c->env);
+    struct app_node node = {.certname = c->certname,
+                            .facts = json_object_get(json_object_get(r->ps->config, "facts"), c->certname),
+                            .code_id = c->env->code_id,
+                            .query = r->ps->query,
+                            .query_ctx = r->ps->query_ctx};
+    struct manifests m;
+    manifests_init(&m, r->ps->base.world, c->env, PL_DIALECT_APP);
+    bool good = app_catalog(&m, &opts, &node, resources, edges, any, err);
+    manifests_free(&m);
+    return good;
+}
+
+static json_t *wrap(struct ps_request *r, const struct ps_compile *c, const json_t *own, json_t *resources,
+                    json_t *edges) {
+    char uuid[37], version[32];
+    world_uuid(r->ps->base.world, uuid);
+    snprintf(version, sizeof version, "%lld", (long long)(fake_now_ms(&r->ps->base) / 1000));
+    json_t *tags = classes_of(own);
     json_array_append_new(tags, json_string("class"));
-    return json_pack("{s:o, s:s, s:s, s:s?, s:s, s:i, s:s, s:o, s:o, s:o}", "tags", tags, "name", c->certname,
+    return json_pack("{s:o, s:s, s:s, s:s?, s:s, s:i, s:s, s:O, s:O, s:o}", "tags", tags, "name", c->certname,
                      "version", c->env->code_id != NULL ? c->env->code_id : version, "code_id", c->env->code_id,
                      "catalog_uuid", uuid, "catalog_format", 2, "environment", c->env->name, "resources", resources,
                      "edges", edges, "classes", classes_of(own));
@@ -79,11 +101,30 @@ static json_t *build(struct ps_request *r, const struct ps_compile *c, const jso
 json_t *ps_compile(struct ps_request *r, const struct ps_compile *c, struct error *err) {
     const json_t *own = json_object_get(json_object_get(r->ps->config, "catalogs"), c->certname);
     const char *failure = json_str(own, "error");
+    json_t *resources = json_array(), *edges = json_array(), *catalog = NULL;
+    struct error why = ERROR_INIT;
+    bool any;
     if (failure != NULL) {
-        error_set(err, "compile", "%s on node %s", failure, c->certname);
-        return NULL;
+        error_set(&why, "compile", "%s", failure);
+    } else {
+        add_basis(resources, edges);
+        if (add_applications(r, c, resources, edges, &any, &why)) {
+            if (own != NULL) {
+                add_given(resources, json_object_get(own, "resources"));
+                add_given(edges, json_object_get(own, "edges"));
+            } else if (!any) {
+                add_default(resources, edges, c->certname);
+            }
+            catalog = wrap(r, c, own, resources, edges);
+        }
     }
-    return build(r, c, own);
+    if (catalog == NULL) {
+        error_set(err, "compile", "%s on node %s", why.msg, c->certname);
+    }
+    error_clear(&why);
+    json_decref(resources);
+    json_decref(edges);
+    return catalog;
 }
 
 /* "Type[title]" to {"type", "title"}. */

@@ -2,6 +2,13 @@
 #include "fakes/puppetserver/app_graph.h"
 #include <string.h>
 
+struct app_options ps_app_options(const struct fake_puppetserver *ps, const struct ps_environment *env) {
+    return (struct app_options){.environment = env->name,
+                                .major = ps_major(ps),
+                                .capability_types = json_object_get(ps->config, "capability_types"),
+                                .class_components = json_bool(ps->config, "class_components", false)};
+}
+
 void ps_environment_catalog(struct ps_request *r) {
     struct ps_environment env;
     const char *name = r->params[0], *code_id = http_query(r->ex, "code_id");
@@ -11,10 +18,7 @@ void ps_environment_catalog(struct ps_request *r) {
     }
     struct manifests m;
     struct error err = ERROR_INIT;
-    struct app_options opts = {.environment = name,
-                               .major = ps_major(r->ps),
-                               .capability_types = json_object_get(r->ps->config, "capability_types"),
-                               .class_components = json_bool(r->ps->config, "class_components", false)};
+    struct app_options opts = ps_app_options(r->ps, &env);
     manifests_init(&m, r->ps->base.world, &env, PL_DIALECT_APP);
     json_t *applications = app_graph(&m, &opts, &err);
     if (applications != NULL) {

@@ -31,6 +31,10 @@ struct fake_puppetserver_opts {
      * The payload is borrowed. May be NULL: nothing is passed on. */
     void (*submit)(void *ctx, const char *command, int version, const char *certname, const json_t *payload);
     void *submit_ctx;
+    /* Rows that PuppetDB gives for an AST query, a new reference, or NULL after setting err: how catalogs find the
+     * capabilities that components consume (application-orchestration.md §3.2). May be NULL: none is ever found. */
+    json_t *(*query)(void *ctx, const json_t *ast, struct error *err);
+    void *query_ctx;
 };
 
 struct fake_puppetserver *fake_puppetserver_new(struct world *w, const struct fake_puppetserver_opts *opts,

@@ -156,6 +156,8 @@ struct fake_puppetserver *fake_puppetserver_new(struct world *w, const struct fa
     ps->reports = json_array();
     ps->submit = opts->submit;
     ps->submit_ctx = opts->submit_ctx;
+    ps->query = opts->query;
+    ps->query_ctx = opts->query_ctx;
     if (!fake_init(&ps->base, w, &puppetserver_service, opts->state, opts->log, err)) {
         json_decref(ps->reports);
         mem_free(ps);

@@ -20,6 +20,8 @@ struct fake_puppetserver {
     json_t *reports; /* array, newest last */
     void (*submit)(void *ctx, const char *command, int version, const char *certname, const json_t *payload);
     void *submit_ctx;
+    json_t *(*query)(void *ctx, const json_t *ast, struct error *err);
+    void *query_ctx;
 };
 
 /* A request after the checks that come before routing. */

@@ -1,7 +1,7 @@
 /* Queries against a small population, computed by the whole way: text, AST, plan, SQL (puppetdb.md §21). */
 #include "base/json.h"
 #include "base/mem.h"
-#include "fakes/puppetdb/puppetdb.h"
+#include "bench.h"
 #include "simulator/world/sim.h"
 
 #include <setjmp.h>
@@ -11,34 +11,6 @@
 
 #include <cmocka.h>
 
-static const char population[] =
-    "{\"nodes\": ["
-    "{\"certname\": \"a1\", \"facts\": {\"os\": {\"family\": \"Debian\"}, \"processors\": {\"count\": 2}, \"tier\": "
-    "\"gold\","
-    "  \"aio_agent_version\": \"7.23.0\", \"disks\": [{\"size\": 10}, {\"size\": 20}], \"a.b\": {\"c\": 1}, \"ratio\": "
-    "1.5},"
-    "  \"trusted\": {\"extensions\": {\"pp_role\": \"web\"}},"
-    "  \"resources\": [{\"type\": \"Class\", \"title\": \"Nginx\", \"tags\": [\"nginx\", \"class\"],"
-    "    \"parameters\": {\"ensure\": \"present\", \"port\": 80}}], \"packages\": [[\"openssl\", \"3.0\", \"apt\"]]},"
-    "{\"certname\": \"a2\", \"environment\": \"staging\", \"facts\": {\"os\": {\"family\": \"Debian\"},"
-    "  \"processors\": {\"count\": 8}}, \"resources\": []},"
-    "{\"certname\": \"b1\", \"facts\": {\"os\": {\"family\": \"RedHat\"}, \"processors\": {\"count\": 4}, \"virtual\": "
-    "true},"
-    "  \"resources\": []},"
-    "{\"certname\": \"z9\", \"deactivated\": \"2025-01-01T00:00:00Z\", \"facts\": {\"os\": {\"family\": \"Debian\"},"
-    "  \"processors\": {\"count\": 1}}}],"
-    "\"reports\": ["
-    "{\"certname\": \"a2\", \"status\": \"changed\", \"job_id\": \"12\", \"end_time\": \"2026-01-01T10:00:00Z\","
-    "  \"cached_catalog_status\": \"not_used\", \"resources\": [{\"resource_type\": \"File\", \"resource_title\": "
-    "\"/x\","
-    "    \"timestamp\": \"2026-01-01T09:59:00Z\", \"skipped\": false, \"containment_path\": [\"Stage[main]\", "
-    "\"Nginx\","
-    "    \"File[/x]\"], \"events\": [{\"status\": \"success\", \"timestamp\": \"2026-01-01T09:59:01Z\","
-    "    \"property\": \"ensure\", \"new_value\": \"file\", \"old_value\": \"absent\", \"message\": \"made\"}]}]},"
-    "{\"certname\": \"a2\", \"status\": \"failed\", \"job_id\": \"11\", \"end_time\": \"2025-12-01T10:00:00Z\"},"
-    "{\"certname\": \"b1\", \"status\": \"unchanged\", \"type\": \"plan\", \"job_id\": \"13\","
-    "  \"end_time\": \"2026-01-02T10:00:00Z\"}]}";
-
 struct fixture {
     struct sim *sim;
     struct fake_puppetdb *p;
@@ -47,7 +19,7 @@ struct fixture {
 static int set_up(void **state) {
     struct fixture *f = mem_zalloc(sizeof *f);
     f->sim = sim_new(&(struct sim_opts){.seed = 1});
-    json_t *given = json_loads(population, 0, NULL);
+    json_t *given = json_loads(bench_population, 0, NULL);
     assert_non_null(given);
     struct error err = ERROR_INIT;
     f->p = fake_puppetdb_new(sim_host(f->sim, "pdb"), &(struct fake_puppetdb_opts){.state = given}, &err);

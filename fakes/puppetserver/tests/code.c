@@ -13,6 +13,16 @@ static void on_command(void *ctx, const char *command, int version, const char *
                                                  "certname", certname, "payload", payload));
 }
 
+static json_t *on_query(void *ctx, const json_t *ast, struct error *err) {
+    struct code_bench *b = ctx;
+    json_array_append_new(b->queries, json_deep_copy(ast));
+    if (b->rows == NULL) {
+        error_set(err, "world/refused", "PuppetDB is away");
+        return NULL;
+    }
+    return json_deep_copy(b->rows);
+}
+
 void code_open(struct code_bench *b, const char *state) {
     struct error err = ERROR_INIT;
     json_t *initial = quoted("{'codedir': '/code', 'auth': {'orchestrator': 'orch'}}");
@@ -23,7 +33,10 @@ void code_open(struct code_bench *b, const char *state) {
     }
     rig_open(&b->rig);
     b->commands = json_array();
-    struct fake_puppetserver_opts opts = {.state = initial, .submit = on_command, .submit_ctx = b};
+    b->rows = json_array();
+    b->queries = json_array();
+    struct fake_puppetserver_opts opts = {
+        .state = initial, .submit = on_command, .submit_ctx = b, .query = on_query, .query_ctx = b};
     b->ps = fake_puppetserver_new(b->rig.server, &opts, &err);
     if (b->ps == NULL) {
         fail_msg("%s", err.msg);
@@ -38,6 +51,8 @@ void code_close(struct code_bench *b) {
     rig_stop(&b->rig);
     fake_puppetserver_free(b->ps);
     json_decref(b->commands);
+    json_decref(b->rows);
+    json_decref(b->queries);
     rig_end(&b->rig);
 }
 

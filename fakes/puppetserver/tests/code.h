@@ -7,14 +7,12 @@
 
 #define ENVIRONMENTS "/code/environments/"
 
-struct submitted {
-    json_t *commands; /* array of {"command", "version", "certname", "payload"} */
-};
-
 struct code_bench {
     struct rig rig;
     struct fake_puppetserver *ps;
-    json_t *commands;
+    json_t *commands; /* array of {"command", "version", "certname", "payload"} */
+    json_t *rows;     /* what PuppetDB answers to each query; NULL: an error */
+    json_t *queries;
 };
 
 /* codedir /code, orchestrator "orch". state: more keys, JSON with ' for ", or NULL. */
