@@ -165,6 +165,9 @@ struct reply api_ask(struct api_rig *rig, const char *who, const char *method, c
     if (body != NULL) {
         headers[count++] = (struct world_header){"Content-Type", "application/json"};
     }
+    if (rig->accept != NULL) {
+        headers[count++] = (struct world_header){"Accept", rig->accept};
+    }
     char *url = str_printf("https://orchestrator:8143%s", path);
     struct asking a = {0};
     world_fetch(rig->person,

@@ -12,6 +12,7 @@ struct api_rig {
     struct world *person;                 /* a host of its own */
     struct world_tls *tls, *stranger_tls; /* with the allow-listed certificate "client", and with another one */
     json_t *state;
+    const char *accept; /* header of the requests; NULL: none */
     /* Settings, before api_rig_start(). */
     void (*configure)(struct orchestrator_config *config);
     const json_t *behaviours;

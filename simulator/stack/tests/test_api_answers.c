@@ -422,6 +422,33 @@ static void test_usage(void **ctx) {
     RUN(story);
 }
 
+/* The streaming form: what has happened, what happens while it is open, and its end with the job's. */
+static void test_event_stream(void **ctx) {
+    struct api_rig rig = {0};
+    (void)ctx;
+    api_rig_start(&rig);
+    struct reply job =
+        api_ask(&rig, ADMIN, "POST", V1 "/command/task", "{\"task\": \"echo\", \"params\": {}, " SCOPE "}");
+    assert_int_equal(job.status, 202);
+    reply_free(&job);
+    rig.accept = "text/event-stream";
+    for (int i = 0; i < 2; i++) { /* while it runs, and when it is over */
+        struct reply r = api_ask(&rig, VIEWER, "GET", V1 "/jobs/1/events", NULL);
+        assert_int_equal(r.status, 200);
+        const char *running = strstr(r.text, "id: 1\nevent: node_running\ndata: {\"id\":\"1\",");
+        const char *finished = strstr(r.text, "\n\nid: 2\nevent: node_finished\ndata: {");
+        const char *last = strstr(r.text, "\n\nid: 3\nevent: job_finished\ndata: {");
+        assert_ptr_equal(running, r.text);
+        assert_true(finished > running && last > finished);
+        assert_null(strstr(last, "\nid: 4"));
+        reply_free(&r);
+    }
+    struct reply late = api_ask(&rig, VIEWER, "GET", V1 "/jobs/1/events?start=3", NULL);
+    assert_int_equal(strncmp(late.text, "id: 3\nevent: job_finished\n", 26), 0);
+    reply_free(&late);
+    api_rig_end(&rig);
+}
+
 /* Every route asks who calls, but the open ones. */
 static void test_every_route_asks(void **ctx) {
     struct api_rig rig = {0};
@@ -452,6 +479,7 @@ int main(void) {
         cmocka_unit_test(test_first_scheduling_api),
         cmocka_unit_test(test_connections),
         cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_event_stream),
         cmocka_unit_test(test_every_route_asks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
