@@ -36,6 +36,7 @@ struct up {
     struct world_process *children[CHILDREN_MAX]; /* fleets of more agents; NULL: has ended */
     size_t child_count, children_running;
     char *paths[4]; /* modules and programs: borrowed by the parts */
+    char *kill_command;
 };
 
 static const struct command_line *up_line(struct up_args *a) {
@@ -303,8 +304,22 @@ static bool read_ports(struct up_args *a, struct error *err) {
            error_set(err, "usage", "--port-base must be a port, with %d more above it", STACK_PORTS);
 }
 
+/* What ends a run by force: the real agents' spools are not where an installed agent has its own. */
+static char *make_kill_command(const char *dir) {
+    struct buf quoted = BUF_INIT;
+    for (; *dir != '\0'; dir++) {
+        buf_append_cstr(&quoted, *dir == '\'' ? "'\\''" : (char[2]){*dir, '\0'});
+    }
+    char *command = str_printf("for f in '%s'/agents/*/spool/@ID@/pid; do p=$(cat \"$f\") && kill -KILL -- \"-$p\" && "
+                               "exit 0; done; exit 1",
+                               quoted.len > 0 ? quoted.ptr : "");
+    buf_free(&quoted);
+    return command;
+}
+
 static void configure(void *ctx, struct orchestrator_config *config) {
     const struct up *u = ctx;
+    config->kill_command = u->kill_command;
     config->global_concurrent_compiles = (uint32_t)u->args.compiles;
     if (u->args.task_concurrency != 0) {
         config->task_concurrency = (uint32_t)u->args.task_concurrency;
@@ -337,7 +352,11 @@ static bool start(struct up *u, const struct logger *log, struct error *err) {
     char *modules = u->args.modules != NULL ? absolute_path(u->args.modules) : shared_path("modules");
     char *exec = program_path("dalang-exec"), *module = program_path("pxp-module-puppet");
     char *puppet = program_path("dalang-puppet");
-    bool ok = read_json_file(u, u->args.state, &state, err) && read_json_file(u, u->args.behaviour, &behaviour, err);
+    u->kill_command = make_kill_command(u->dir);
+    struct world_stat st;
+    bool ok = (world_file_stat(u->world, modules, &st, err) &&
+               (st.is_dir || error_set(err, "world/io", "%s is no directory", modules))) &&
+              read_json_file(u, u->args.state, &state, err) && read_json_file(u, u->args.behaviour, &behaviour, err);
     if (ok) {
         struct local_opts opts = {
             .world = u->world,
@@ -415,6 +434,7 @@ static int run(struct up *u) {
     for (size_t i = 0; i < 4; i++) {
         mem_free(u->paths[i]);
     }
+    mem_free(u->kill_command);
     mem_free(u->dir);
     if (ok && u->failed) {
         fprintf(stderr, "dalang up: %s\n", u->err.msg);

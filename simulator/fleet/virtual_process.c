@@ -157,6 +157,24 @@ static void write_pid(struct process *p, const struct agent_exec *exec) {
 
 static const struct world_process_ops ops;
 
+/* Of the shell's commands one is understood: that which ends a run by force, for it names the run's spool directory. */
+static void obey_shell(struct seat *seat, const char *const *argv, struct made_up *out) {
+    out->status = 1;
+    LIST_EACH (link, &seat->all->running) {
+        struct process *p = LIST_ITEM(link, struct process, link);
+        const char *id = p->seat == seat && p->spool_dir != NULL ? strrchr(p->spool_dir, '/') : NULL;
+        if (id != NULL && strstr(argv[2], "kill") != NULL && strstr(argv[2], id) != NULL) {
+            p->killed = SIGKILL;
+            world_timer_start(seat->all->opts.clock, &p->timer, 0, on_end, p);
+            out->status = 0;
+        }
+    }
+}
+
+static bool is_shell_command(const char *const *argv) {
+    return argv[1] != NULL && strcmp(argv[1], "-c") == 0 && argv[2] != NULL;
+}
+
 static struct world_process *spawn(void *impl, const struct world_spawn *opts,
                                    void (*on_exit)(void *ctx, const struct world_exit *e), void *ctx) {
     struct seat *seat = impl;
@@ -184,7 +202,11 @@ static struct world_process *spawn(void *impl, const struct world_spawn *opts,
                            .env = opts->env,
                            .input = buf_span(&input),
                            .wall_ms = world_wall_ms(v->opts.clock)};
-    behaviour_run(seat->behaviours, &i, &seat->rng, &p->result);
+    if (is_shell_command(i.argv)) {
+        obey_shell(seat, i.argv, &p->result);
+    } else {
+        behaviour_run(seat->behaviours, &i, &seat->rng, &p->result);
+    }
     buf_free(&input);
     world_timer_start(v->opts.clock, &p->timer, (p->result.takes_us + 999) / 1000, on_end, p);
     return &p->base;
