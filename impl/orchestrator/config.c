@@ -7,9 +7,9 @@
  * TERM first, KILL for what is left after five seconds. */
 #define KILL_COMMAND                                                                                                   \
     "for d in /opt/puppetlabs/pxp-agent/spool \"$HOME/.puppetlabs/opt/pxp-agent/spool\"; do "                          \
-    "p=$(cat \"$d/@ID@/pid\" 2>/dev/null) && { kill -TERM -- \"-$p\" || kill -TERM \"$p\"; "                           \
-    "i=0; while kill -0 -- \"-$p\" 2>/dev/null && [ $i -lt 5 ]; do sleep 1; i=$((i+1)); done; "                        \
-    "kill -KILL -- \"-$p\" 2>/dev/null; exit 0; }; done; exit 1"
+    "p=$(cat \"$d/@ID@/pid\" 2>/dev/null) && { kill -s TERM -- \"-$p\" || kill -s TERM \"$p\"; "                       \
+    "i=0; while kill -s 0 -- \"-$p\" 2>/dev/null && [ $i -lt 5 ]; do sleep 1; i=$((i+1)); done; "                      \
+    "kill -s KILL -- \"-$p\" 2>/dev/null; exit 0; }; done; exit 1"
 
 void orchestrator_config_defaults(struct orchestrator_config *c) {
     *c = (struct orchestrator_config){

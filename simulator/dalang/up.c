@@ -310,9 +310,10 @@ static char *make_kill_command(const char *dir) {
     for (; *dir != '\0'; dir++) {
         buf_append_cstr(&quoted, *dir == '\'' ? "'\\''" : (char[2]){*dir, '\0'});
     }
-    char *command = str_printf("for f in '%s'/agents/*/spool/@ID@/pid; do p=$(cat \"$f\") && kill -KILL -- \"-$p\" && "
-                               "exit 0; done; exit 1",
-                               quoted.len > 0 ? quoted.ptr : "");
+    char *command =
+        str_printf("for f in '%s'/agents/*/spool/@ID@/pid; do p=$(cat \"$f\") && kill -s KILL -- \"-$p\" && "
+                   "exit 0; done; exit 1",
+                   quoted.len > 0 ? quoted.ptr : "");
     buf_free(&quoted);
     return command;
 }
