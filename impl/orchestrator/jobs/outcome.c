@@ -135,25 +135,36 @@ bool deploy_outcome_ran(const struct deploy_outcome *o) {
     return o->transaction_uuid != NULL && strcmp(o->status, "unknown") != 0;
 }
 
-/* {"total": 212, …} out of the report's metrics of category "resources". */
-static json_t *report_metrics(const json_t *report) {
-    const json_t *metrics = json_object_get(report, "metrics");
+static void add_count(json_t *out, const char *name, const json_t *value) {
+    char *key = str_dup(name);
+    for (char *c = key; *c != '\0'; c++) {
+        *c = *c == '-' ? '_' : *c;
+    }
+    json_set(out, key, json_integer((json_int_t)json_number_value(value)));
+    mem_free(key);
+}
+
+/* {"total": 212, …}: what the agent counted, else the report's metrics of category "resources". */
+static json_t *resource_counts(const struct deploy_outcome *o) {
+    const json_t *metrics = json_object_get(o->report, "metrics");
     const json_t *data = json_is_object(metrics) ? json_object_get(metrics, "data") : metrics;
-    json_t *out = json_object();
+    json_t *out = json_object(), *value;
+    const char *key;
     size_t i;
-    json_t *m;
-    json_array_foreach(data, i, m) {
-        const char *category = json_str(m, "category"), *name = json_str(m, "name");
-        const json_t *value = json_object_get(m, "value");
-        if (category == NULL || strcmp(category, "resources") != 0 || name == NULL || !json_is_number(value)) {
-            continue;
+    json_object_foreach(o->metrics, key, value) {
+        if (json_is_number(value)) {
+            add_count(out, key, value);
         }
-        char *key = str_dup(name);
-        for (char *c = key; *c != '\0'; c++) {
-            *c = *c == '-' ? '_' : *c;
+    }
+    if (json_object_size(out) != 0) {
+        return out;
+    }
+    json_array_foreach(data, i, value) {
+        const char *category = json_str(value, "category"), *name = json_str(value, "name");
+        const json_t *count = json_object_get(value, "value");
+        if (category != NULL && strcmp(category, "resources") == 0 && name != NULL && json_is_number(count)) {
+            add_count(out, name, count);
         }
-        json_set(out, key, json_integer((json_int_t)json_number_value(value)));
-        mem_free(key);
     }
     return out;
 }
@@ -190,11 +201,10 @@ enum node_state outcome_deploy_detail(const struct deploy_outcome *o, const char
     json_set(flags, "no_noop", json_boolean(no_noop));
     json_set(result, "noop", flags);
     set_text(result, "status", status);
+    json_set(result, "metrics", resource_counts(o));
     if (report != NULL) {
-        json_set(result, "metrics", report_metrics(report));
         set_report_url(result, console, job, node);
     } else {
-        json_set(result, "metrics", o->metrics != NULL ? json_incref(o->metrics) : json_object());
         set_text(result, "message", missing);
     }
     set_text(result, "environment", environment != NULL ? environment : o->environment);

@@ -75,10 +75,14 @@ static json_t *condition_in(const char *field, json_t *values) {
     return json_pack("[s, s, [s, o]]", "in", field, "array", values);
 }
 
-static json_t *uuids(const struct map *waiting) {
+/* The runs to ask for. *uncounted: some agent did not send its resource counts along. */
+static json_t *uuids(const struct map *waiting, bool *uncounted) {
     json_t *list = json_array();
+    *uncounted = false;
     for (struct map_iter i = map_iter(waiting); json_array_size(list) < REPORT_BATCH_MAX && map_next(&i);) {
+        const struct run *r = i.value;
         json_array_append_new(list, json_stringn(i.key.ptr, i.key.len));
+        *uncounted = *uncounted || json_object_size(r->deploy->metrics) == 0;
     }
     return list;
 }
@@ -117,19 +121,25 @@ static void got_catalogs(void *ctx, json_t *rows, const struct error *err) {
     take_rows(j, &j->cataloguing, rows, err);
 }
 
+/* A report's metrics are the largest part of it, and mostly known already. */
 static void ask_reports(struct job *j) {
-    json_t *ast =
-        json_pack("[s, s, [s, [s, s, s, s, s, s, s, s, s], [s, [s, s, o], o]]]", "from", "reports", "extract",
-                  "certname", "hash", "status", "environment", "configuration_version", "transaction_uuid", "noop",
-                  "metrics", "corrective_change", "and", "=", "job_id", json_sprintf("%lld", (long long)j->id),
-                  condition_in("transaction_uuid", uuids(&j->reporting)));
+    bool metrics;
+    json_t *wanted = uuids(&j->reporting, &metrics);
+    json_t *fields = json_pack("[s, s, s, s, s, s, s]", "certname", "hash", "status", "environment",
+                               "configuration_version", "transaction_uuid", "corrective_change");
+    if (metrics) {
+        json_array_append_new(fields, json_string("metrics"));
+    }
+    json_t *ast = json_pack("[s, s, [s, o, [s, [s, s, o], o]]]", "from", "reports", "extract", fields, "and", "=",
+                            "job_id", json_sprintf("%lld", (long long)j->id), condition_in("transaction_uuid", wanted));
     services_puppetdb(j->engine->services, ast, got_reports, j);
     json_decref(ast);
 }
 
 static void ask_catalogs(struct job *j) {
+    bool uncounted;
     json_t *ast = json_pack("[s, s, [s, [s, s], o]]", "from", "catalogs", "extract", "certname", "transaction_uuid",
-                            condition_in("transaction_uuid", uuids(&j->cataloguing)));
+                            condition_in("transaction_uuid", uuids(&j->cataloguing, &uncounted)));
     services_puppetdb(j->engine->services, ast, got_catalogs, j);
     json_decref(ast);
 }

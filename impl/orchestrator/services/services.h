@@ -23,7 +23,8 @@ typedef void services_rows(void *ctx, json_t *rows, const struct error *err);
 /* POST /pdb/query/v4 {"query": ast} with our certificate. ast is borrowed. The engine asks:
  * - reports of a job, at most once a second, for the runs whose agents have ended:
  *   ["from","reports",["extract",["certname","hash","status","environment","configuration_version","transaction_uuid",
- *   "noop","metrics","corrective_change"],["and",["=","job_id","42"],["in","transaction_uuid",["array",[…]]]]]]
+ *   "corrective_change"],["and",["=","job_id","42"],["in","transaction_uuid",["array",[…]]]]]], and "metrics" when an
+ *   agent did not count its resources itself
  * - catalogs of producers others wait for: ["from","catalogs",["extract",["certname","transaction_uuid"],…]] */
 void services_puppetdb(struct services *s, json_t *ast, services_rows *done, void *ctx);
 

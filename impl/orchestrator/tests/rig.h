@@ -67,6 +67,8 @@ struct rig {
     json_t *reports;         /* array of rows */
     int report_queries;
     bool opened, with_services;
+    bool no_catalogs; /* PuppetDB never shows one */
+    int catalog_queries;
     /* results of calls */
     int64_t started_id;
     int started, start_failed;

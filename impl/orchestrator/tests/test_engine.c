@@ -317,6 +317,25 @@ static void a_chain_that_succeeds_runs_in_order(void **state) {
     rig_free(r);
 }
 
+static void a_consumer_waits_for_its_producers_catalog(void **state) {
+    (void)state;
+    struct rig *r = booted(3);
+    struct job_edge edges[] = {{0, 1, true}};
+    int64_t job = rig_deploy(r, 1, 3, &(struct job_request){.edges = edges, .edge_count = 1});
+    assert_true(rig_finish(r, job, 30 * SIM_SECOND));
+    expect_counts(r, job, 3, 0, 0, 0);
+    assert_int_equal(r->catalog_queries, 1);
+    r->no_catalogs = true; /* then it goes on without, and says so */
+    job = rig_deploy(r, 1, 3, &(struct job_request){.edges = edges, .edge_count = 1});
+    assert_false(rig_finish(r, job, 29 * SIM_SECOND));
+    assert_true(rig_finish(r, job, 10 * SIM_SECOND));
+    expect_counts(r, job, 3, 0, 0, 0);
+    json_t *n = rig_node(r, job, "node1");
+    assert_string_equal(json_str(json_object_get(n, "result"), "capability-wait"), "timed out");
+    json_decref(n);
+    rig_free(r);
+}
+
 static void a_circle_is_refused(void **state) {
     (void)state;
     struct rig *r = booted(2);
@@ -796,6 +815,7 @@ int main(void) {
         cmocka_unit_test(the_pools_bound_all_jobs_together),
         cmocka_unit_test(check_2_a_chain_is_skipped_behind_a_failure),
         cmocka_unit_test(a_chain_that_succeeds_runs_in_order),
+        cmocka_unit_test(a_consumer_waits_for_its_producers_catalog),
         cmocka_unit_test(a_circle_is_refused),
         cmocka_unit_test(check_3_a_silent_agent_is_asked_exactly_so_often),
         cmocka_unit_test(an_answer_starts_the_count_anew),

@@ -93,6 +93,34 @@ static void runs_come_as_objects_or_as_text_of_one(void **state) {
     json_decref(nonsense);
 }
 
+static void counts_are_the_agents_or_else_the_reports(void **state) {
+    (void)state;
+    struct deploy_outcome o = {.status = "changed", .transaction_uuid = "u-1"};
+    struct buf detail = BUF_INIT;
+    o.report = json_pack("{s:s, s:s, s:s, s:{s:[{s:s, s:s, s:i}, {s:s, s:s, s:f}]}}", "status", "failed", "hash", "h",
+                         "environment", "staging", "metrics", "data", "category", "resources", "name", "out-of-sync",
+                         "value", 3, "category", "time", "name", "total", "value", 1.5);
+    assert_int_equal(outcome_deploy_detail(&o, "missing", false, true, "https://c/", 4, SPAN("n"), &detail),
+                     NODE_FAILED);
+    assert_string_equal(detail.ptr,
+                        "{\"hash\":\"h\",\"noop\":{\"noop\":false,\"no_noop\":true},\"status\":\"failed\","
+                        "\"metrics\":{\"out_of_sync\":3},\"report-url\":\"https://c/#/run/jobs/4/nodes/n/report\","
+                        "\"environment\":\"staging\",\"transaction_uuid\":\"u-1\"}");
+    o.metrics = json_pack("{s:i, s:i}", "total", 212, "failed_to_restart", 1);
+    o.capability_late = true;
+    buf_clear(&detail);
+    outcome_deploy_detail(&o, "missing", false, false, NULL, 4, SPAN("n"), &detail);
+    assert_non_null(strstr(detail.ptr, "\"metrics\":{\"total\":212,\"failed_to_restart\":1},"));
+    assert_non_null(strstr(detail.ptr, "\"capability-wait\":\"timed out\""));
+    json_decref(o.report);
+    o.report = NULL;
+    buf_clear(&detail);
+    assert_int_equal(outcome_deploy_detail(&o, "missing", false, false, NULL, 4, SPAN("n"), &detail), NODE_FINISHED);
+    assert_non_null(strstr(detail.ptr, "\"message\":\"missing\""));
+    json_decref(o.metrics);
+    buf_free(&detail);
+}
+
 static void flags_follow_the_request(void **state) {
     static const struct {
         const char *options, *flags;
@@ -300,6 +328,7 @@ int main(void) {
         cmocka_unit_test(tasks_end_by_exit_code_and_error),
         cmocka_unit_test(results_without_an_exit_code_are_no_results),
         cmocka_unit_test(runs_come_as_objects_or_as_text_of_one),
+        cmocka_unit_test(counts_are_the_agents_or_else_the_reports),
         cmocka_unit_test(flags_follow_the_request),
         cmocka_unit_test(events_are_worded_as_clients_know_them),
         cmocka_unit_test(a_job_is_shown_whole),
