@@ -132,6 +132,9 @@ void checks_level_end(struct checks *c) {
         struct buf where = BUF_INIT;
         for (size_t i = 0; i < c->level_count; i++) {
             const struct world *host = sim_host_at(c->sim, i);
+            if (c->opts.level_counts != NULL && !c->opts.level_counts(c->opts.ctx, sim_host_name(host))) {
+                continue;
+            }
             struct sim_census now = sim_census(host);
             size_t b = count_of(&c->level[i], counts[k].offset), a = count_of(&now, counts[k].offset);
             before += b;

@@ -45,15 +45,6 @@ static void new_event(struct checks *c, struct tracked_job *job, uint64_t id, co
     map_put(&c->events, key_of(key, id), e);
     keep_sorted(job, id);
     c->seen.events++;
-    if (node != NULL && strncmp(e->type, "node_", 5) == 0) {
-        jobs_node_event(c, job, e->type, node);
-    }
-    if (strcmp(e->type, "job_finished") == 0 || strcmp(e->type, "job_aborted") == 0) {
-        if (job->over) {
-            violate(c, 7, "job %s ended a second time (event %llu)", job->id, (unsigned long long)id);
-        }
-        job->over = true;
-    }
 }
 
 static void see(struct checks *c, struct tracked_job *job, uint64_t id, const json_t *item) {
@@ -164,6 +155,20 @@ static void count_event(struct checks *c, struct running *r, struct map *ran, co
     mem_free(key);
 }
 
+/* Clients read from anywhere: only by its number is known where an event stands. */
+static void tell_job(struct checks *c, const struct tracked_event *e) {
+    if (e->node != NULL && strncmp(e->type, "node_", 5) == 0) {
+        jobs_node_event(c, e->job, e->type, e->node);
+    } else if (strcmp(e->type, "job_finished") == 0 || strcmp(e->type, "job_aborted") == 0) {
+        if (e->job->over) {
+            violate(c, 7, "job %s ended a second time (event %llu)", e->job->id, (unsigned long long)e->id);
+        }
+        e->job->over = true;
+    } else if (e->job->over) {
+        violate(c, 7, "job %s goes on after its end (event %llu)", e->job->id, (unsigned long long)e->id);
+    }
+}
+
 static int by_id(const void *a, const void *b) {
     const struct tracked_event *x = *(const struct tracked_event *const *)a,
                                *y = *(const struct tracked_event *const *)b;
@@ -180,6 +185,7 @@ void events_finish(struct checks *c) {
     struct running r = {0, 0, MAP_INIT};
     struct map ran = MAP_INIT;
     for (size_t i = 0; i < count; i++) {
+        tell_job(c, all[i]);
         count_event(c, &r, &ran, all[i]);
     }
     for (struct map_iter i = map_iter(&r.jobs); map_next(&i);) {

@@ -96,7 +96,7 @@ struct tracked_job {
 };
 struct tracked_job *job_of(struct checks *c, struct span id); /* made when new */
 struct tracked_node *node_of(struct tracked_job *job, const char *name);
-/* A node event, in the order they were seen first. */
+/* A node event, in the order of their ids. */
 void jobs_node_event(struct checks *c, struct tracked_job *job, const char *type, const char *node);
 void jobs_response(struct checks *c, const struct watched *w, const struct api_request *r, int status, json_t *body);
 void jobs_finish(struct checks *c);

@@ -45,17 +45,19 @@ struct soak {
     size_t job_count, job_cap;
     uint64_t refused;
     uint32_t task_limit, deploy_limit;
-    uint64_t idle_message_timeout;
     const char **agent_names;
-    size_t services_to_heal;
 };
 
 /* users.c: what people do */
 void users_start(struct soak *s);
 void users_stop(struct soak *s); /* no new jobs; looking goes on */
+void users_look_away(struct soak *s);
 void users_end(struct soak *s);
 void users_read_everything(struct soak *s);
 bool users_all_over(const struct soak *s);
+/* A request to the API, or anywhere; answered (may be NULL) gets status 0 when there was no answer. Steals body. */
+void ask_url(struct soak *s, const char *method, const char *url, json_t *body, const char *token, const char *job,
+             void (*answered)(struct soak *s, int status, const json_t *body, const char *job));
 void ask(struct soak *s, const char *method, const char *target, json_t *body, const char *token, const char *job,
          void (*answered)(struct soak *s, int status, const json_t *body, const char *job));
 

@@ -10,6 +10,9 @@ static const uint64_t CONVERGE_WITHIN_US = 3 * SIM_HOUR; /* a node whose agent n
 static const uint64_t QUIET_US = 20 * SIM_MINUTE;        /* longer than an idle time-out, and than TCP tries */
 enum { COMPONENTS_MAX = 4, AGENTS_MOST = 60, BROKERS_MOST = 3, JOBS_MOST = 30 };
 
+static const char *const services[] = {"console", "puppetdb", "puppetserver"};
+enum { SERVICES = sizeof(services) / sizeof(services[0]) };
+
 /* ---- what the stack is */
 
 static void configure_orchestrator(void *ctx, struct orchestrator_config *config) {
@@ -61,11 +64,16 @@ static json_t *behaviours(struct rng *rng) {
                      "status", "unchanged", 0.6, "changed", 0.3, "failed", 0.1);
 }
 
+/* One more user, who may run one task and nothing else. */
 static json_t *state(void) {
-    return json_pack("{s:{s:[{s:s, s:s, s:[s]}], s:[{s:s, s:[{s:s, s:s, s:s}]}], s:[{s:s, s:s}], s:{s:i}}}", "rbac",
-                     "users", "login", "limited", "password", "quietstone", "roles", "Echo", "roles", "display_name",
-                     "Echo", "permissions", "object_type", "tasks", "action", "run", "instance", "soak::echo", "tokens",
-                     "token", SOAK_LIMITED_TOKEN, "login", "limited", "settings", "scrypt_n", 16);
+    static const char text[] =
+        "{\"rbac\": {\"users\": [{\"login\": \"limited\", \"password\": \"quietstone\", \"roles\": [\"Echo\"]}],"
+        "\"roles\": [{\"display_name\": \"Echo\", \"permissions\": ["
+        "{\"object_type\": \"tasks\", \"action\": \"run\", \"instance\": \"soak::echo\"},"
+        "{\"object_type\": \"orchestrator\", \"action\": \"view\", \"instance\": \"*\"}]}],"
+        "\"tokens\": [{\"token\": \"" SOAK_LIMITED_TOKEN "\", \"login\": \"limited\"}],"
+        "\"settings\": {\"scrypt_n\": 16}}}";
+    return json_parse(span_of(text), "soak", NULL);
 }
 
 static bool permitted(void *ctx, const char *token, const char *common_name, const char *command,
@@ -74,6 +82,17 @@ static bool permitted(void *ctx, const char *token, const char *common_name, con
     (void)common_name;
     return !str_eq(token, SOAK_LIMITED_TOKEN) ||
            (strcmp(command, "task") == 0 && str_eq(json_str(request, "task"), "soak::echo"));
+}
+
+/* Fakes may hold on to a request that was told to hang and whose client then vanished without a word. */
+static bool level_counts(void *ctx, const char *host) {
+    (void)ctx;
+    for (size_t i = 0; i < SERVICES; i++) {
+        if (strcmp(services[i], host) == 0) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static struct sim_link draw_link(struct rng *rng) {
@@ -109,21 +128,22 @@ static bool set_up(struct soak *s, struct error *err) {
     s->opts.for_us = given_or(s->opts.for_us, &rng, 1, 20) * (s->opts.for_us != 0 ? 1 : SIM_MINUTE);
     s->jobs_left = (uint32_t)given_or(s->opts.jobs, &rng, 1, JOBS_MOST);
     s->job_every_us = s->opts.for_us / s->jobs_left;
-    s->checks = checks_new(
-        s->sim,
-        &(struct checks_opts){.task_limit = s->task_limit, .deploy_limit = s->deploy_limit, .permitted = permitted});
+    s->checks = checks_new(s->sim, &(struct checks_opts){.task_limit = s->task_limit,
+                                                         .deploy_limit = s->deploy_limit,
+                                                         .permitted = permitted,
+                                                         .level_counts = level_counts});
     for (uint32_t i = 0; i < r->brokers; i++) {
         char name[24];
         snprintf(name, sizeof(name), "broker-%u", i + 1);
         checks_broker(s->checks, name, (uint16_t)(8142 + 100 * i));
     }
     checks_secret(s->checks, SOAK_SECRET);
-    json_t *how = behaviours(&rng), *services = state();
+    json_t *how = behaviours(&rng), *known = state();
     struct simulated_opts opts = {.sim = s->sim,
                                   .agents = r->agents,
                                   .brokers = r->brokers,
                                   .behaviours = how,
-                                  .state = services,
+                                  .state = known,
                                   .v1 = s->opts.v1,
                                   .fill_modules = fill_modules,
                                   .configure_orchestrator = configure_orchestrator,
@@ -131,7 +151,7 @@ static bool set_up(struct soak *s, struct error *err) {
                                   .log_to_trace = true};
     s->simulated = simulated_new(&opts, err);
     json_decref(how);
-    json_decref(services);
+    json_decref(known);
     return s->simulated != NULL;
 }
 
@@ -145,18 +165,44 @@ static bool restart(void *ctx, const char *host, struct error *err) {
     return simulated_restart(((struct soak *)ctx)->simulated, host, err);
 }
 
+/* The fakes' own control, as anybody may use it (harness.md §7). What could not be ended is ended again. */
+static void on_service_healed(struct soak *s, int status, const json_t *body, const char *url) {
+    (void)body;
+    if (status != 204) {
+        ask_url(s, "DELETE", url, NULL, NULL, url, on_service_healed);
+    }
+}
+
+static bool service(void *ctx, const char *name, const json_t *fault, struct error *err) {
+    struct soak *s = ctx;
+    const char *base = stack_url(simulated_stack(s->simulated), name);
+    if (base == NULL) {
+        return error_set(err, "fault", "there is no service %s", name);
+    }
+    char *url = str_printf("%s/_fake/fault", base);
+    if (fault == NULL) {
+        ask_url(s, "DELETE", url, NULL, NULL, url, on_service_healed);
+    } else {
+        json_t *body = json_deep_copy(fault);
+        json_set(body, "path", json_string("*"));
+        ask_url(s, "POST", url, body, NULL, NULL, NULL);
+    }
+    mem_free(url);
+    return true;
+}
+
 static void start_faults(struct soak *s, char **description) {
-    static const char *const services[] = {"console", "puppetdb", "puppetserver"};
     static const char *const components[COMPONENTS_MAX] = {"orchestrator", "broker-1", "broker-2", "broker-3"};
     struct rng rng = rng_derive(s->opts.seed, "soak", "faults");
     struct swarm swarm = swarm_of(s->opts.faults, &rng);
-    s->faults = faults_new(s->sim, &(struct faults_hooks){.crash = crash, .restart = restart, .ctx = s});
+    s->faults =
+        faults_new(s->sim, &(struct faults_hooks){.crash = crash, .restart = restart, .service = service, .ctx = s});
     struct swarm_targets targets = {.components = components,
                                     .component_count = 1 + s->result->brokers,
                                     .agents = s->agent_names,
                                     .agent_count = s->result->agents,
                                     .services = services,
-                                    .service_count = sizeof(services) / sizeof(services[0])};
+                                    .service_count = SERVICES};
     faults_swarm(s->faults, &swarm, &targets, s->opts.for_us, rng);
     *description = s->opts.faults != FAULTS_NONE ? swarm_text(&swarm) : str_dup("no faults");
 }
@@ -197,6 +243,7 @@ static void converge(struct soak *s) {
     if (!s->result->converged) {
         s->result->stuck = what_is_missing(s);
     }
+    users_look_away(s);
     sim_run(s->sim, sim_now_us(s->sim) + QUIET_US);
     users_read_everything(s);
     sim_run_until(s->sim, QUIET_US, nothing_asked, s);

@@ -21,8 +21,8 @@ static void on_answer(void *ctx, const struct world_response *r) {
     struct ask *a = ctx;
     struct soak *s = a->soak;
     json_t *body = r->err == NULL ? json_parse(r->body, "soak", NULL) : NULL;
-    if (a->answered != NULL && r->err == NULL) {
-        a->answered(s, r->status, body, a->job);
+    if (a->answered != NULL) {
+        a->answered(s, r->err == NULL ? r->status : 0, body, a->job);
     }
     json_decref(body);
     ask_free(a);
@@ -30,8 +30,15 @@ static void on_answer(void *ctx, const struct world_response *r) {
 
 void ask(struct soak *s, const char *method, const char *target, json_t *body, const char *token, const char *job,
          void (*answered)(struct soak *s, int status, const json_t *body, const char *job)) {
+    char *url = str_printf("%s" API "/%s", s->api, target);
+    ask_url(s, method, url, body, token, job, answered);
+    mem_free(url);
+}
+
+void ask_url(struct soak *s, const char *method, const char *url, json_t *body, const char *token, const char *job,
+             void (*answered)(struct soak *s, int status, const json_t *body, const char *job)) {
     struct ask *a = mem_zalloc(sizeof(*a));
-    char *url = str_printf("%s" API "/%s", s->api, target), *text = body != NULL ? json_text(body) : NULL;
+    char *text = body != NULL ? json_text(body) : NULL;
     const struct world_header headers[] = {
         {"X-Authentication", token != NULL ? token : stack_admin_token(simulated_stack(s->simulated))},
         {"Content-Type", "application/json"},
@@ -49,7 +56,6 @@ void ask(struct soak *s, const char *method, const char *target, json_t *body, c
                                                       .tls = s->tls,
                                                       .timeout_ms = 60000},
                            on_answer, a);
-    mem_free(url);
     mem_free(text);
     json_decref(body);
 }
@@ -95,7 +101,7 @@ static void start_task(struct soak *s, const char *task, json_t *params, const c
 static void start_deploy(struct soak *s) {
     json_t *body = json_pack("{s:s, s:o}", "environment", "production", "scope", scope(s));
     if (rng_chance(&s->rng, 500000)) {
-        json_set(body, "concurrency", json_integer((json_int_t)rng_between(&s->rng, 1, 5)));
+        json_set(body, "concurrency", json_integer((json_int_t)rng_between(&s->rng, 1, s->deploy_limit)));
     }
     if (rng_chance(&s->rng, 300000)) {
         json_set(body, "noop", json_true());
@@ -209,6 +215,10 @@ void users_stop(struct soak *s) {
     sim_timer_stop(s->sim, &s->start_timer);
 }
 
+void users_look_away(struct soak *s) {
+    sim_timer_stop(s->sim, &s->look_timer);
+}
+
 bool users_all_over(const struct soak *s) {
     for (size_t i = 0; i < s->job_count; i++) {
         if (!s->jobs[i]->over) {
@@ -220,7 +230,6 @@ bool users_all_over(const struct soak *s) {
 
 /* What was acknowledged to a connection that broke is known to the checks, not to the user: read by its id, too. */
 void users_read_everything(struct soak *s) {
-    sim_timer_stop(s->sim, &s->look_timer);
     for (size_t i = 0; i < checks_job_count(s->checks); i++) {
         const char *id = checks_job_id(s->checks, i);
         get(s, id, "", NULL);

@@ -1,4 +1,5 @@
 /* The table of simulated certificates and the texts that stand for PEM files. */
+#include "simulator/world/disk.h"
 #include "simulator/world/net.h"
 
 #include "base/digest.h"
@@ -105,13 +106,9 @@ void sim_revoke(struct sim *sim, const struct sim_certificate *cert) {
     own->revoked = true;
 }
 
-/* Writes and frees the text; returns the path, kept. */
+/* Writes and frees the text; returns the path, kept. A disk fault leaves the file out: then world_tls_new() says so. */
 static const char *store(struct world *host, char *path, char *text, int mode) {
-    struct error err = ERROR_INIT;
-    if (!world_file_write(host, path, span_of(text), mode, WORLD_WRITE_ATOMIC, &err)) {
-        fprintf(stderr, "sim: %s\n", err.msg); /* only a disk fault set by the test itself leads here */
-        error_clear(&err);
-    }
+    world_file_write(host, path, span_of(text), mode, WORLD_WRITE_ATOMIC, NULL);
     mem_free(text);
     return sim_keep(sim_of(host), path);
 }
@@ -128,12 +125,38 @@ struct world_tls_files sim_tls_files_of(struct world *host, const struct sim_cer
     };
 }
 
+/* The files of a certificate that this host got earlier. */
+struct own_files {
+    struct world_tls_files files;
+};
+
+static bool are_there(struct world *host, const struct world_tls_files *files) {
+    const char *const paths[] = {files->cert, files->key, files->ca, files->crl};
+    struct world_stat st;
+    for (size_t i = 0; i < 4; i++) {
+        if (!world_file_stat(host, paths[i], &st, NULL)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 struct world_tls_files sim_tls_files(struct world *host, const char *common_name) {
+    struct map *own = &host_of(host)->tls_files;
+    struct own_files *known = map_get_cstr(own, common_name);
+    if (known != NULL && are_there(host, &known->files)) {
+        return known->files;
+    }
     const char *names[] = {common_name, "localhost"};
     const struct sim_certificate *cert =
         sim_issue(sim_of(host),
                   &(struct sim_certificate_opts){.common_name = common_name, .alt_names = names, .alt_name_count = 2});
-    return sim_tls_files_of(host, cert);
+    if (known == NULL) {
+        known = mem_zalloc(sizeof(*known));
+        map_put(own, span_of(common_name), known);
+    }
+    known->files = sim_tls_files_of(host, cert);
+    return known->files;
 }
 
 void sim_tls_free_all(struct sim *sim) {

@@ -71,6 +71,7 @@ struct sim_host {
     struct list process_handles;
     uint16_t next_port;
     struct list fetches;
+    struct map tls_files; /* common name → what sim_tls_files() wrote */
     struct disk *disk;
     struct sqlite_vfs *vfs; /* made when asked for */
 };

@@ -46,6 +46,10 @@ static void host_free(struct sim_host *h) {
     sim_net_host_free(h);
     sim_vfs_free(h);
     sim_disk_free(h->disk);
+    for (struct map_iter i = map_iter(&h->tls_files); map_next(&i);) {
+        mem_free(i.value);
+    }
+    map_free(&h->tls_files);
     timer_heap_free(&h->kernel);
     timer_heap_free(&h->inbox);
     timer_heap_free(&h->timers);

@@ -335,7 +335,22 @@ static void test_illegal_node_events(void **state) {
     start(&h);
     history_events(&h, "1", 0, "1:node_running:a 2:node_running:a 3:node_skipped:a 4:node_running:a", 5);
     history_events(&h, "1", 5, "5:job_finished 6:job_aborted", 7);
+    checks_finish(h.c);
     history_expect(&h, 7, 7, 7, 7, 0);
+}
+
+/* Read from the end first: that is no disorder. */
+static void test_events_read_backwards(void **state) {
+    struct history h;
+    (void)state;
+    start(&h);
+    history_task(&h, "1", "\"a\"");
+    history_events(&h, "1", 3, "3:job_finished", 4);
+    history_events(&h, "1", 2, "2:node_finished:a 3:job_finished", 4);
+    history_events(&h, "1", 0, "1:node_running:a 2:node_finished:a 3:job_finished", 4);
+    history_job(&h, "1", "finished");
+    history_nodes(&h, "1", "a:finished");
+    history_clean(&h);
 }
 
 /* ---- 9 */
@@ -434,6 +449,7 @@ int main(void) {
         cmocka_unit_test(test_illegal_history),
         cmocka_unit_test(test_illegal_node_states),
         cmocka_unit_test(test_illegal_node_events),
+        cmocka_unit_test(test_events_read_backwards),
         cmocka_unit_test(test_permission),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_levels),
