@@ -77,7 +77,7 @@ static void respond_single(struct fake_puppetdb *p, struct http_exchange *ex, co
     bool ok = request_read(ex, e->params, &r, &err);
     if (ok) {
         json_t *query = json_pack("[s, s, o]", "from", e->entity, equals(what->field, name));
-        ok = run_single(p, query, &out, &err);
+        ok = run_single(p, query, r.facts_expiration, &out, &err);
         json_decref(query);
         request_free(&r);
     }
@@ -92,7 +92,21 @@ static void respond_single(struct fake_puppetdb *p, struct http_exchange *ex, co
     buf_free(&out);
 }
 
-/* ["architecture", "augeas", …] */
+/* [{"name": "augeas"}] → ["augeas"] */
+static void names_of_rows(struct buf *text) {
+    json_t *rows = json_loadb(text->ptr, text->len, 0, NULL);
+    json_t *names = json_array();
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row) {
+        json_array_append(names, json_object_get(row, "name"));
+    }
+    buf_clear(text);
+    json_write(text, names);
+    json_decref(names);
+    json_decref(rows);
+}
+
 static void respond_names(struct fake_puppetdb *p, struct http_exchange *ex, const struct endpoint *e) {
     struct query_request r;
     struct buf out = BUF_INIT;
@@ -106,21 +120,14 @@ static void respond_names(struct fake_puppetdb *p, struct http_exchange *ex, con
         json_t *query = restricted(e, ex, r.query);
         ok = run_query(p, query, &r, &out, &total, &err);
         json_decref(query);
-        request_free(&r);
     }
-    json_t *rows = ok ? json_loadb(out.ptr, out.len, 0, NULL) : NULL;
-    if (rows == NULL) {
-        puppetdb_query_error(ex, &err);
+    if (ok) {
+        names_of_rows(&out);
+        run_respond(ex, &r, &out, total);
     } else {
-        json_t *names = json_array();
-        size_t i;
-        json_t *row;
-        json_array_foreach(rows, i, row) {
-            json_array_append(names, json_object_get(row, "name"));
-        }
-        puppetdb_json_value(ex, 200, names);
+        puppetdb_query_error(ex, &err);
     }
-    json_decref(rows);
+    request_free(&r);
     error_clear(&err);
     buf_free(&out);
 }
@@ -184,16 +191,13 @@ static void respond_counted(struct fake_puppetdb *p, struct http_exchange *ex, c
     struct query_request r;
     struct buf out = BUF_INIT;
     struct error err = ERROR_INIT;
-    bool ok = request_read(ex, e->params, &r, &err);
+    bool ok = request_read(ex, e->params, &r, &err) && count(p, &r, &out, &err);
     if (ok) {
-        ok = count(p, &r, &out, &err);
-        request_free(&r);
-    }
-    if (ok) {
-        puppetdb_json(ex, 200, buf_span(&out));
+        run_respond(ex, &r, &out, -1);
     } else {
         puppetdb_query_error(ex, &err);
     }
+    request_free(&r);
     error_clear(&err);
     buf_free(&out);
 }
@@ -299,7 +303,7 @@ static bool parent_is_known(struct fake_puppetdb *p, struct http_exchange *ex, c
     struct error err = ERROR_INIT;
     json_t *query = json_pack("[s, s, [s, [s], [s, s, s]]]", "from", parent->entity, "extract", parent->field, "=",
                               parent->field, http_param(ex, parent->param));
-    bool known = run_single(p, query, &out, &err) && out.len > 0;
+    bool known = run_single(p, query, false, &out, &err) && out.len > 0;
     json_decref(query);
     buf_free(&out);
     error_clear(&err);

@@ -90,3 +90,81 @@ void jsontext_append(struct buf *out, const json_t *value) {
 void jsontext_append_sorted(struct buf *out, const json_t *value) {
     append(out, value, true);
 }
+
+/* ---------------------------------------------------------------- indented */
+
+/* Lists stand in one line, every member of an object in its own; only objects indent. */
+struct printer {
+    struct buf *out;
+    struct buf open; /* brackets we are inside of */
+    size_t depth;    /* of objects */
+};
+
+static void new_line(struct printer *p) {
+    buf_append_char(p->out, '\n');
+    for (size_t i = 0; i < p->depth; i++) {
+        buf_append_cstr(p->out, "  ");
+    }
+}
+
+static void begin(struct printer *p, char bracket, bool empty) {
+    buf_append_char(&p->open, bracket);
+    buf_append_char(p->out, bracket);
+    p->depth += bracket == '{';
+    if (!empty && bracket == '{') {
+        new_line(p);
+    } else if (!empty) {
+        buf_append_char(p->out, ' ');
+    }
+}
+
+static void end(struct printer *p, char bracket, bool empty) {
+    p->open.len--;
+    p->depth -= bracket == '}';
+    if (!empty && bracket == '}') {
+        new_line(p);
+    } else {
+        buf_append_char(p->out, ' ');
+    }
+    buf_append_char(p->out, bracket);
+}
+
+static void separate(struct printer *p) {
+    bool members = p->open.len > 0 && p->open.ptr[p->open.len - 1] == '{';
+    buf_append_char(p->out, ',');
+    if (members) {
+        new_line(p);
+    } else {
+        buf_append_char(p->out, ' ');
+    }
+}
+
+static size_t string_length(const char *text) {
+    size_t n = 1;
+    while (text[n] != '"') {
+        n += text[n] == '\\' ? 2 : 1;
+    }
+    return n + 1;
+}
+
+void jsontext_append_pretty(struct buf *out, const char *compact) {
+    struct printer p = {.out = out};
+    for (const char *c = compact; *c != '\0'; c++) {
+        if (*c == '"') {
+            size_t n = string_length(c);
+            buf_append(out, c, n);
+            c += n - 1;
+        } else if (*c == '{' || *c == '[') {
+            begin(&p, *c, c[1] == '}' || c[1] == ']');
+        } else if (*c == '}' || *c == ']') {
+            end(&p, *c, c[-1] == '{' || c[-1] == '[');
+        } else if (*c == ',') {
+            separate(&p);
+        } else if (*c == ':') {
+            buf_append_cstr(out, " : ");
+        } else {
+            buf_append_char(out, *c);
+        }
+    }
+    buf_free(&p.open);
+}

@@ -9,6 +9,8 @@ enum { REAL_TEXT_LEN = 40 };
 
 void jsontext_append(struct buf *out, const json_t *value);
 void jsontext_append_sorted(struct buf *out, const json_t *value); /* keys of objects by bytes */
-void jsontext_real(double value, char out[REAL_TEXT_LEN]);         /* always with a point or an exponent */
+/* Compact, well-formed JSON text, indented as PuppetDB's "pretty" does. */
+void jsontext_append_pretty(struct buf *out, const char *compact);
+void jsontext_real(double value, char out[REAL_TEXT_LEN]); /* always with a point or an exponent */
 
 #endif

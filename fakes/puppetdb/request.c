@@ -27,8 +27,12 @@ static json_t *read_query(struct span text, bool root, struct error *err) {
     return query != NULL || error_is_set(err) ? query : json_null();
 }
 
+/* The first JSON value; null when there is none. */
 static json_t *read_json_parameter(const char *name, const char *value, struct error *err) {
-    json_t *parsed = json_loads(value, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    if (span_trim(span_of(value)).len == 0) {
+        return json_null();
+    }
+    json_t *parsed = json_loads(value, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DISABLE_EOF_CHECK, NULL);
     if (parsed == NULL && strcmp(name, "order_by") == 0) {
         bad(err, "Illegal value '%s' for :order_by; expected a JSON array of maps.", value);
     } else if (parsed == NULL) {
@@ -286,7 +290,7 @@ static bool read_distinct(const json_t *given, struct query_request *out, struct
     if (!asked && from == NULL && to == NULL) {
         return true;
     }
-    if (asked && (from == NULL || to == NULL)) {
+    if (from == NULL || to == NULL) {
         return bad(err,
                    "'distinct_resources' query parameter requires accompanying parameters 'distinct_start_time' and "
                    "'distinct_end_time'");
@@ -306,7 +310,8 @@ static bool read_distinct(const json_t *given, struct query_request *out, struct
         buf_free(&end);
         return false;
     }
-    out->distinct = flag(given, "distinct_resources");
+    const json_t *on = json_object_get(given, "distinct_resources");
+    out->distinct = !json_is_false(on) && !json_is_null(on); /* also the text "false" */
     return true;
 }
 

@@ -97,22 +97,21 @@ static struct keys make_keys(const struct sql *sql) {
     return keys;
 }
 
-static void write_row(struct buf *out, sqlite3_stmt *stmt, const struct sql *sql, const struct keys *keys,
-                      bool pretty) {
+static void write_row(struct buf *out, sqlite3_stmt *stmt, const struct sql *sql, const struct keys *keys) {
     bool first = true;
-    buf_append_cstr(out, pretty ? "{\n" : "{");
+    buf_append_char(out, '{');
     for (size_t i = 0; i < keys->count; i++) {
         if (keys->text[i] != NULL) {
-            buf_append_cstr(out, first ? pretty ? "  " : "" : pretty ? ",\n  " : ",");
+            buf_append_cstr(out, first ? "" : ",");
             buf_append_cstr(out, keys->text[i]);
             write_value(out, stmt, (int)i, sql->columns[i].kind);
             first = false;
         }
     }
-    buf_append_cstr(out, pretty ? "\n}" : "}");
+    buf_append_char(out, '}');
 }
 
-static int64_t write_all(struct pdb *s, const struct sql *sql, bool pretty, struct buf *out, struct error *err) {
+int64_t rows_write_bare(struct pdb *s, const struct sql *sql, struct buf *out, struct error *err) {
     sqlite3_stmt *stmt = rows_prepare(s, sql->text.ptr, sql->params, err);
     if (stmt == NULL) {
         return -1;
@@ -122,8 +121,8 @@ static int64_t write_all(struct pdb *s, const struct sql *sql, bool pretty, stru
     size_t start = out->len;
     int rc;
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW && out->len - start < ROWS_BYTES_MAX) {
-        buf_append_cstr(out, rows++ > 0 ? pretty ? ", " : "," : "");
-        write_row(out, stmt, sql, &keys, pretty);
+        buf_append_cstr(out, rows++ > 0 ? "," : "");
+        write_row(out, stmt, sql, &keys);
     }
     bool ok = rc == SQLITE_DONE;
     if (rc == SQLITE_ROW) {
@@ -138,15 +137,11 @@ static int64_t write_all(struct pdb *s, const struct sql *sql, bool pretty, stru
     return ok ? rows : -1;
 }
 
-bool rows_write(struct pdb *s, const struct sql *sql, bool pretty, struct buf *out, struct error *err) {
-    buf_append_cstr(out, pretty ? "[ " : "[");
-    bool ok = write_all(s, sql, pretty, out, err) >= 0;
-    buf_append_cstr(out, pretty ? " ]" : "]");
+bool rows_write(struct pdb *s, const struct sql *sql, struct buf *out, struct error *err) {
+    buf_append_char(out, '[');
+    bool ok = rows_write_bare(s, sql, out, err) >= 0;
+    buf_append_char(out, ']');
     return ok;
-}
-
-int64_t rows_write_bare(struct pdb *s, const struct sql *sql, struct buf *out, struct error *err) {
-    return write_all(s, sql, false, out, err);
 }
 
 bool rows_number(struct pdb *s, const struct sql *sql, int64_t *out, struct error *err) {

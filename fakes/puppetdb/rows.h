@@ -8,7 +8,7 @@
 enum { ROWS_BYTES_MAX = 1024 * 1024 * 1024 }; /* of one answer */
 
 /* Appends [{"column": value, …}, …]. False after setting err: "puppetdb/regex", "puppetdb/database". */
-bool rows_write(struct pdb *s, const struct sql *sql, bool pretty, struct buf *out, struct error *err);
+bool rows_write(struct pdb *s, const struct sql *sql, struct buf *out, struct error *err);
 /* Rows without the brackets around them: how many. -1 on error. */
 int64_t rows_write_bare(struct pdb *s, const struct sql *sql, struct buf *out, struct error *err);
 /* The only number of the only row. */

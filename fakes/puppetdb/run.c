@@ -1,5 +1,6 @@
 /* Running a query. */
 #include "run.h"
+#include "jsontext.h"
 #include "pql/ast.h"
 #include "rows.h"
 #include "sql.h"
@@ -53,7 +54,7 @@ bool run_query(struct fake_puppetdb *p, json_t *query, const struct query_reques
     const struct sql_distinct *distinct = r->distinct ? &times : NULL;
     bool ok = sql_build(plan, distinct, &sql, err);
     if (ok) {
-        ok = r->explain ? explain(p->store, &sql, out, err) : rows_write(p->store, &sql, r->pretty, out, err);
+        ok = r->explain ? explain(p->store, &sql, out, err) : rows_write(p->store, &sql, out, err);
         sql_free(&sql);
     }
     ok = ok && (!r->include_total || count_rows(p, plan, distinct, total, err));
@@ -61,8 +62,8 @@ bool run_query(struct fake_puppetdb *p, json_t *query, const struct query_reques
     return ok;
 }
 
-bool run_single(struct fake_puppetdb *p, json_t *query, struct buf *out, struct error *err) {
-    struct query_request r = {.limit = 1, .offset = PLAN_NO_LIMIT};
+bool run_single(struct fake_puppetdb *p, json_t *query, bool facts_expiration, struct buf *out, struct error *err) {
+    struct query_request r = {.limit = 1, .offset = PLAN_NO_LIMIT, .facts_expiration = facts_expiration};
     struct sql sql;
     struct plan *plan = plan_of(query, &r, err);
     bool ok = plan != NULL && sql_build(plan, NULL, &sql, err);
@@ -85,17 +86,28 @@ json_t *run_restrict_root(json_t *query) {
     return ast_restrict_to_active(query);
 }
 
+void run_respond(struct http_exchange *ex, const struct query_request *r, const struct buf *rows, int64_t total) {
+    if (total >= 0) {
+        char *text = str_printf("%lld", (long long)total);
+        http_set_header(ex, "X-Records", text);
+        mem_free(text);
+    }
+    if (r->pretty) {
+        struct buf pretty = BUF_INIT;
+        jsontext_append_pretty(&pretty, rows->ptr);
+        puppetdb_json(ex, 200, buf_span(&pretty));
+        buf_free(&pretty);
+    } else {
+        puppetdb_json(ex, 200, buf_span(rows));
+    }
+}
+
 void run_and_respond(struct fake_puppetdb *p, struct http_exchange *ex, json_t *query, const struct query_request *r) {
     struct buf out = BUF_INIT;
     struct error err = ERROR_INIT;
     int64_t total;
     if (run_query(p, query, r, &out, &total, &err)) {
-        if (total >= 0) {
-            char *text = str_printf("%lld", (long long)total);
-            http_set_header(ex, "X-Records", text);
-            mem_free(text);
-        }
-        puppetdb_json(ex, 200, buf_span(&out));
+        run_respond(ex, r, &out, total);
     } else {
         puppetdb_query_error(ex, &err);
     }

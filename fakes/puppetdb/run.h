@@ -8,7 +8,9 @@
 bool run_query(struct fake_puppetdb *p, json_t *from_query, const struct query_request *r, struct buf *out,
                int64_t *total, struct error *err);
 /* The first row of a query that has at most one, or an empty buffer. */
-bool run_single(struct fake_puppetdb *p, json_t *from_query, struct buf *out, struct error *err);
+bool run_single(struct fake_puppetdb *p, json_t *from_query, bool facts_expiration, struct buf *out, struct error *err);
+/* Answers with rows as JSON text; total < 0: not asked for. */
+void run_respond(struct http_exchange *ex, const struct query_request *r, const struct buf *rows, int64_t total);
 /* The query as the root endpoint sees it: of entities with certnames only active nodes. New reference. */
 json_t *run_restrict_root(json_t *query);
 /* Runs and answers; `query` is ["from", …]. */

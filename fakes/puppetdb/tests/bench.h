@@ -22,6 +22,7 @@ void bench_down(struct bench *b);
 int bench_set_up(void **state);
 int bench_tear_down(void **state);
 
+/* The path may hold blanks, brackets and ' for ": they are encoded. */
 struct reply bench_get(struct bench *b, const char *path);
 /* JSON with ' for ". */
 struct reply bench_post(struct bench *b, const char *path, const char *body);
