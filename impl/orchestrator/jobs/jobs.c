@@ -200,6 +200,7 @@ void job_free(struct job *j) {
         services_forget(e->services, j);
     }
     map_free(&j->reporting);
+    map_free(&j->cataloguing);
     list_remove(&j->pool->turns, &j->turn_link);
     list_remove(&e->dirty, &j->dirty_link);
     store_unwait(e->store, &j->fresh);

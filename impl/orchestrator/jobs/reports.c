@@ -107,8 +107,10 @@ static void take_rows(struct job *j, struct map *waiting, json_t *rows, const st
         }
     }
     expire(j, waiting);
-    j->report_asks--;
-    schedule(j);
+    if (j->report_asks != 0) { /* 0: the job has just ended */
+        j->report_asks--;
+        schedule(j);
+    }
 }
 
 static void got_reports(void *ctx, json_t *rows, const struct error *err) {
