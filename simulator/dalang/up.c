@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "simulator/dalang/commands.h"
+#include "simulator/dalang/detached.h"
 #include "simulator/dalang/surroundings.h"
 #include "simulator/stack/local.h"
 #include "world/real.h"
@@ -12,10 +13,10 @@
 #include <unistd.h>
 
 enum { CHILD_AGENTS_MAX = 9000, CHILDREN_MAX = 32 };
-enum { UP_OPTIONS = 24, DEFAULT_AGENTS = 10, READY_CHECK_MS = 2, DESCRIPTORS_ELSE = 200 };
+enum { UP_OPTIONS = 32, DEFAULT_AGENTS = 10, READY_CHECK_MS = 2, DESCRIPTORS_ELSE = 200 };
 
 struct up_args {
-    bool json;
+    bool json, detach, wait, down;
     uint64_t agents, real_agents, port_base, brokers, seed, task_concurrency, compiles;
     const char *port_base_text, *dir, *modules, *listen, *behaviour, *state, *name, *log_level;
     const char *puppetdb, *puppetserver, *rbac, *classifier;
@@ -37,6 +38,7 @@ struct up {
     size_t child_count, children_running;
     char *paths[4]; /* modules and programs: borrowed by the parts */
     char *kill_command;
+    int claim; /* keeps the directory ours; -1: not taken */
 };
 
 static const struct command_line *up_line(struct up_args *a) {
@@ -110,6 +112,12 @@ static const struct command_line *up_line(struct up_args *a) {
     table[n++] = (struct option){
         OPTION_STRING, "log-level", 0, "LEVEL", "Of DIR/logs/dalang.log: trace, debug, info (default), warn, error.",
         &a->log_level};
+    table[n++] = (struct option){OPTION_HEADING, NULL, 0, NULL, "In the background (with --dir)", NULL};
+    table[n++] = (struct option){OPTION_FLAG, "detach", 0, NULL, "Return once it is ready; it runs on until --down.",
+                                 &a->detach};
+    table[n++] =
+        (struct option){OPTION_FLAG, "wait", 0, NULL, "Only wait until the stack of --dir is ready.", &a->wait};
+    table[n++] = (struct option){OPTION_FLAG, "down", 0, NULL, "End the stack of --dir.", &a->down};
     table[n++] = (struct option){OPTION_DURATION, "timeout", 0, "TIME", "Give up when it is not ready by then; 60s.",
                                  &a->timeout_ms};
     table[n] = (struct option)OPTION_END;
@@ -124,10 +132,10 @@ void up_describe(void (*each)(void *ctx, const struct command_line *cl), void *c
 
 static void print_ready(struct up *u) {
     json_t *line = local_describe(u->local);
+    char *text = json_text(line);
+    detached_publish(u->dir, text, NULL); /* a full disk: --wait does not find it, the stack works all the same */
     if (u->args.json) {
-        char *text = json_text(line);
         printf("%s\n", text);
-        mem_free(text);
     } else {
         printf("%-13s %s\n%-13s %s\n%-13s %s\n%-13s %s\n%-13s %s\n", "orchestrator", json_str(line, "orchestrator"),
                "broker", json_str(line, "broker"), "RBAC", json_str(line, "rbac"), "PuppetDB",
@@ -138,6 +146,7 @@ static void print_ready(struct up *u) {
         printf("Ctrl-C stops it.\n");
     }
     fflush(stdout);
+    mem_free(text);
     json_decref(line);
 }
 
@@ -405,7 +414,7 @@ static int run(struct up *u) {
     bool ok = u->world != NULL && read_ports(&u->args, &err) &&
               (u->args.log_level == NULL || log_level_parse(u->args.log_level, &log.level) ||
                error_set(&err, "usage", "--log-level is trace, debug, info, warn or error")) &&
-              check_agents(&u->args, &err) && make_dir(u, &err);
+              check_agents(&u->args, &err) && make_dir(u, &err) && (u->claim = detached_claim(u->dir, &err)) >= 0;
     if (ok) {
         char *path = str_printf("%s/logs/dalang.log", u->dir);
         sink = real_log_open(path, false, &err);
@@ -425,6 +434,7 @@ static int run(struct up *u) {
         world_timer_start(u->world, &u->timer, READY_CHECK_MS, check_ready, u);
         real_world_run(u->world);
     }
+    detached_release(u->dir, u->claim);
     if (u->own_dir && u->dir != NULL) {
         world_file_remove(u->world, u->dir, true, NULL);
     }
@@ -445,8 +455,54 @@ static int run(struct up *u) {
     return ok ? DALANG_OK : dalang_trouble(u->cl, &err);
 }
 
+/* ---- in the background */
+
+static int failed_with(struct error *err) {
+    bool usage = error_is(err, "usage");
+    fprintf(stderr, "%s%s\n", error_is(err, "ended") ? "" : "dalang up: ", err->msg);
+    error_clear(err);
+    return usage ? DALANG_USAGE : DALANG_FAILED;
+}
+
+static int wait_for(const struct up_args *a, const char *dir, int64_t child) {
+    struct error err = ERROR_INIT;
+    char *line = NULL;
+    if (!detached_wait(dir, a->timeout_ms, child, &line, &err)) {
+        return failed_with(&err);
+    }
+    if (a->json) {
+        fputs(line, stdout);
+    } else {
+        printf("ready; use it with: export DALANG_DIR=%s\n", dir);
+    }
+    mem_free(line);
+    return DALANG_OK;
+}
+
+static int run_in_background(struct up *u) {
+    struct error err = ERROR_INIT;
+    if (u->args.dir == NULL || u->args.detach + u->args.wait + u->args.down > 1) {
+        error_set(&err, "usage",
+                  u->args.dir == NULL ? "--detach, --wait and --down need --dir"
+                                      : "--detach, --wait and --down exclude each other");
+        return failed_with(&err);
+    }
+    char *dir = absolute_path(u->args.dir);
+    int code = DALANG_OK;
+    if (u->args.down) {
+        code = detached_down(dir, u->args.timeout_ms, &err) ? DALANG_OK : failed_with(&err);
+    } else if (u->args.wait) {
+        code = wait_for(&u->args, dir, 0);
+    } else {
+        int64_t child = detached_fork(dir, &err);
+        code = child < 0 ? dalang_trouble(u->cl, &err) : child == 0 ? run(u) : wait_for(&u->args, dir, child);
+    }
+    mem_free(dir);
+    return code;
+}
+
 int up_command(int argc, char *const argv[]) {
-    struct up u = {.args = {.agents = DEFAULT_AGENTS, .seed = 1, .timeout_ms = 60000}};
+    struct up u = {.args = {.agents = DEFAULT_AGENTS, .seed = 1, .timeout_ms = 60000}, .claim = -1};
     struct option_list words = {NULL, 0};
     int code = DALANG_OK;
     u.cl = up_line(&u.args);
@@ -455,6 +511,8 @@ int up_command(int argc, char *const argv[]) {
             struct error err = ERROR_INIT;
             error_set(&err, "usage", "\"%s\" is no option", words.items[0]);
             code = dalang_trouble(u.cl, &err);
+        } else if (u.args.detach || u.args.wait || u.args.down) {
+            code = run_in_background(&u);
         } else {
             code = run(&u);
         }

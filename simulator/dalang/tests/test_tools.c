@@ -222,7 +222,8 @@ static void manual_pages(void **state) {
         mem_free(wanted);
         mem_free(text);
         if (access("/usr/bin/groff", X_OK) == 0) {
-            struct program groff = {.argv = {"/usr/bin/groff", "-man", "-Kutf8", "-Tascii", "-ww", "-z", name}, .dir = dir};
+            struct program groff = {.argv = {"/usr/bin/groff", "-man", "-Kutf8", "-Tutf8", "-ww", "-z", name},
+                                    .dir = dir};
             expect_program(&groff, 0, "", "");
         }
         mem_free(name);

@@ -186,7 +186,7 @@ static void trouble_is_one_line_and_exit_code_3(void **state) {
          "",
          "dalang up: --port-base must be a port, with * more above it\n"},
         {{"dalang", "up", "--port-base", "x"}, 2, "", "dalang up: --port-base must be a port, *\n"},
-        {{"dalang", "up", "--port-base", "0", "--agents", "1001"}, 2, "", "dalang up: at most 1000 virtual agents *\n"},
+        {{"dalang", "up", "--port-base", "0", "--real-agents", "101"}, 2, "", "dalang up: at most 100 real agents\n"},
         {{"dalang", "up", "--port-base", "0", "--brokers", "99"}, 2, "", "dalang up: at most * brokers\n"},
         {{"dalang", "up", "--port-base", "0", "--log-level", "loud"}, 2, "", "dalang up: --log-level is *\n"},
     };
