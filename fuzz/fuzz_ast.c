@@ -40,7 +40,7 @@ static void run(struct pdb *s, const struct plan *plan) {
     struct sql sql;
     if (sql_build(plan, NULL, &sql, &err)) {
         struct buf out = BUF_INIT;
-        if (rows_write(s, &sql, false, &out, &err)) {
+        if (rows_write(s, &sql, &out, &err)) {
             json_t *rows = json_loadb(out.ptr, out.len, JSON_ALLOW_NUL, NULL);
             if (!json_is_array(rows)) {
                 fprintf(stderr, "no JSON: %s\n", out.ptr);
