@@ -206,10 +206,19 @@ void fleet_free(struct fleet *f) {
     mem_free(f);
 }
 
+static bool any_connected(const struct fleet *f) {
+    for (uint32_t i = 0; i < f->started; i++) {
+        if (agent_is_connected(f->members[i].agent)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void check_gone(void *ctx) {
     struct fleet *f = ctx;
     uint64_t waited_ms = (world_now_us(f->opts.world) - f->begun_us) / 1000;
-    if (f->counts.connected > 0 && waited_ms < GOODBYE_MS) {
+    if (any_connected(f) && waited_ms < GOODBYE_MS) {
         world_timer_start(f->opts.world, &f->timer, START_TICK_MS, check_gone, f);
         return;
     }
