@@ -97,6 +97,16 @@ void rig_boot(struct rig *r) {
     assert_true(sim_run_until(r->sim, 20 * SIM_SECOND, is_ready, r));
 }
 
+static bool is_open(void *ctx) {
+    struct rig *r = ctx;
+    return r->opened && engine_ready(r->engine);
+}
+
+void rig_boot_without_brokers(struct rig *r) {
+    boot_parts(r);
+    assert_true(sim_run_until(r->sim, 20 * SIM_SECOND, is_open, r));
+}
+
 void rig_crash(struct rig *r, enum sim_crash_kind kind) {
     sim_crash(r->w, kind);
     if (kind == SIM_CRASH_POWER) {

@@ -81,7 +81,8 @@ struct rig {
 /* Agents are "node1" … "nodeN", connected to the first broker; default behaviour: 100 ms, exit 0, {"ok":true}. */
 struct rig *rig_new(uint64_t seed, int agents);
 /* Before rig_boot(): rig->config may be changed. */
-void rig_boot(struct rig *r); /* starts the orchestrator's parts and waits until they are ready */
+void rig_boot(struct rig *r);                 /* starts the orchestrator's parts and waits until they are ready */
+void rig_boot_without_brokers(struct rig *r); /* the same, but brokers may be down */
 void rig_crash(struct rig *r, enum sim_crash_kind kind);
 void rig_shutdown(struct rig *r); /* an orderly end of the parts */
 void rig_free(struct rig *r);     /* checks that nothing is left behind */
