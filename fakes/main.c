@@ -3,6 +3,7 @@
 #include "base/option.h"
 #include "fakes/activity/activity.h"
 #include "fakes/classifier/classifier.h"
+#include "fakes/neighbours.h"
 #include "fakes/puppetdb/puppetdb.h"
 #include "fakes/puppetserver/puppetserver.h"
 #include "fakes/rbac/rbac.h"
@@ -52,6 +53,7 @@ struct daemon {
     struct fake_activity *activity;
     struct fake_puppetdb *puppetdb;
     struct fake_puppetserver *puppetserver;
+    struct fake_neighbours neighbours;
     struct fake *fakes[SERVICE_COUNT];
     struct fake_host *hosts[LISTENER_COUNT];
     size_t open; /* hosts that have not ended */
@@ -235,45 +237,7 @@ static void complete_state(struct daemon *d) {
     }
 }
 
-/* ---- the fakes, and what they ask of each other */
-
-static void on_submitted(void *ctx, const char *command, int version, const char *certname, const json_t *payload) {
-    struct daemon *d = ctx;
-    struct error err = ERROR_INIT;
-    (void)version;
-    if (d->puppetdb != NULL && !fake_puppetdb_command(d->puppetdb, command, payload, &err)) {
-        log_warn(&d->log, "PuppetDB did not take \"%s\" of %s: %s", command, certname, err.msg);
-    }
-    error_clear(&err);
-}
-
-static json_t *query_puppetdb(void *ctx, const json_t *ast, struct error *err) {
-    struct daemon *d = ctx;
-    char *text = json_text(ast);
-    json_t *rows = d->puppetdb != NULL ? fake_puppetdb_query(d->puppetdb, span_of(text), err) : json_array();
-    mem_free(text);
-    return rows;
-}
-
-static json_t *classes_of(void *ctx, const char *environment, struct error *err) {
-    struct daemon *d = ctx;
-    return fake_puppetserver_classes(d->puppetserver, environment, err);
-}
-
-static json_t *nodes_of(void *ctx, const json_t *inventory_query, struct error *err) {
-    struct daemon *d = ctx;
-    json_t *query = json_pack("[s, s, [s, [s], O]]", "from", "inventory", "extract", "certname", inventory_query);
-    json_t *rows = query_puppetdb(d, query, err), *names = NULL;
-    if (rows != NULL) {
-        names = json_array();
-        for (size_t i = 0; i < json_array_size(rows); i++) {
-            json_array_append(names, json_object_get(json_array_get(rows, i), "certname"));
-        }
-    }
-    json_decref(rows);
-    json_decref(query);
-    return names;
-}
+/* ---- the fakes */
 
 static bool make_console(struct daemon *d, struct error *err) {
     if (wanted(&d->flags, RBAC)) {
@@ -285,9 +249,9 @@ static bool make_console(struct daemon *d, struct error *err) {
         d->fakes[RBAC] = fake_rbac_base(d->rbac);
     }
     if (wanted(&d->flags, CLASSIFIER)) {
-        struct fake_classifier_opts opts = {.state = section(d, "classifier"), .log = &d->log, .ctx = d};
-        opts.classes_of = wanted(&d->flags, PUPPETSERVER) ? classes_of : NULL;
-        opts.nodes_of = wanted(&d->flags, PUPPETDB) ? nodes_of : NULL;
+        struct fake_classifier_opts opts = {.state = section(d, "classifier"), .log = &d->log, .ctx = &d->neighbours};
+        opts.classes_of = wanted(&d->flags, PUPPETSERVER) ? fake_neighbours_classes : NULL;
+        opts.nodes_of = wanted(&d->flags, PUPPETDB) ? fake_neighbours_nodes : NULL;
         d->classifier = fake_classifier_new(d->world, &opts, err);
         if (d->classifier == NULL) {
             return false;
@@ -322,19 +286,21 @@ static bool make_puppet(struct daemon *d, struct error *err) {
         if (d->puppetdb == NULL) {
             return false;
         }
+        d->neighbours.puppetdb = d->puppetdb;
         d->fakes[PUPPETDB] = fake_puppetdb_base(d->puppetdb);
     }
     if (wanted(&d->flags, PUPPETSERVER)) {
         struct fake_puppetserver_opts opts = {.state = section(d, "puppetserver"),
                                               .log = &d->log,
-                                              .submit = on_submitted,
-                                              .submit_ctx = d,
-                                              .query = query_puppetdb,
-                                              .query_ctx = d};
+                                              .submit = fake_neighbours_submit,
+                                              .submit_ctx = &d->neighbours,
+                                              .query = fake_neighbours_query,
+                                              .query_ctx = &d->neighbours};
         d->puppetserver = fake_puppetserver_new(d->world, &opts, err);
         if (d->puppetserver == NULL) {
             return false;
         }
+        d->neighbours.puppetserver = d->puppetserver;
         d->fakes[PUPPETSERVER] = fake_puppetserver_base(d->puppetserver);
     }
     return true;
@@ -475,6 +441,7 @@ static int run(struct daemon *d) {
         ok = error_set(&err, "usage", "log-level: unknown level '%s'", d->flags.log_level);
     }
     d->log = (struct logger){level, "dalang.fakes", real_log_write, d->log_file};
+    d->neighbours.log = &d->log;
     ok = ok && start(d, &err);
     if (ok) {
         real_signal(d->world, SIGTERM, on_stop, d);

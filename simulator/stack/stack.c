@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "fakes/activity/activity.h"
 #include "fakes/classifier/classifier.h"
+#include "fakes/neighbours.h"
 #include "fakes/puppetdb/puppetdb.h"
 #include "fakes/puppetserver/puppetserver.h"
 #include "fakes/rbac/rbac.h"
@@ -29,6 +30,7 @@ struct stack {
     struct fake_activity *activity;
     struct fake_puppetdb *puppetdb;
     struct fake_puppetserver *puppetserver;
+    struct fake_neighbours neighbours; /* what agents hand in goes to PuppetDB, as the terminus would send it */
     struct fake_host *console_host, *puppetdb_host, *puppetserver_host;
     struct world_tls *console_tls, *puppetdb_tls, *puppetserver_tls;
     char *console_url, *puppetdb_url, *puppetserver_url;
@@ -171,11 +173,13 @@ static struct fake_host *host_fakes(struct stack *s, const char *component, stru
 static bool start_console(struct stack *s, struct error *err) {
     struct world *w = world_of(s, "console");
     json_t *rbac = rbac_state(s), *classifier = state_of(s, "classifier"), *activity = state_of(s, "activity");
+    struct fake_classifier_opts classifier_opts = {.state = classifier,
+                                                   .log = &s->fakes_log,
+                                                   .classes_of = fake_neighbours_classes,
+                                                   .nodes_of = fake_neighbours_nodes,
+                                                   .ctx = &s->neighbours};
     s->rbac = fake_rbac_new(w, &(struct fake_rbac_opts){.state = rbac, .log = &s->fakes_log}, err);
-    s->classifier =
-        s->rbac == NULL
-            ? NULL
-            : fake_classifier_new(w, &(struct fake_classifier_opts){.state = classifier, .log = &s->fakes_log}, err);
+    s->classifier = s->rbac == NULL ? NULL : fake_classifier_new(w, &classifier_opts, err);
     s->activity =
         s->classifier == NULL
             ? NULL
@@ -201,8 +205,10 @@ static bool start_console(struct stack *s, struct error *err) {
 
 static bool start_puppetdb(struct stack *s, struct error *err) {
     json_t *state = state_of(s, "puppetdb");
-    struct fake_puppetdb_opts opts = {.state = state, .log = &s->fakes_log};
+    struct fake_puppetdb_opts opts = {
+        .state = state, .log = &s->fakes_log, .token_permits = fake_rbac_token_permits, .token_ctx = s->rbac};
     s->puppetdb = fake_puppetdb_new(world_of(s, "puppetdb"), &opts, err);
+    s->neighbours = (struct fake_neighbours){.puppetdb = s->puppetdb, .log = &s->fakes_log};
     json_decref(state);
     s->puppetdb_tls = s->puppetdb != NULL ? tls_of(s, "puppetdb", WORLD_CLIENT_AUTH_WANT, err) : NULL;
     if (s->puppetdb_tls == NULL) {
@@ -217,22 +223,16 @@ static bool start_puppetdb(struct stack *s, struct error *err) {
     return true;
 }
 
-/* What agents hand in at the Puppet Server goes to PuppetDB, as the terminus would send it. */
-static void on_submitted(void *ctx, const char *command, int version, const char *certname, const json_t *payload) {
-    struct stack *s = ctx;
-    (void)version; /* the newest, as PuppetDB's own */
-    struct error err = ERROR_INIT;
-    if (s->puppetdb != NULL && !fake_puppetdb_command(s->puppetdb, command, payload, &err)) {
-        log_warn(&s->fakes_log, "PuppetDB did not take \"%s\" of %s: %s", command, certname, err.msg);
-    }
-    error_clear(&err);
-}
-
 static bool start_puppetserver(struct stack *s, struct error *err) {
     json_t *state = puppetserver_state(s);
-    struct fake_puppetserver_opts opts = {
-        .state = state, .log = &s->fakes_log, .submit = on_submitted, .submit_ctx = s};
+    struct fake_puppetserver_opts opts = {.state = state,
+                                          .log = &s->fakes_log,
+                                          .submit = fake_neighbours_submit,
+                                          .submit_ctx = &s->neighbours,
+                                          .query = fake_neighbours_query,
+                                          .query_ctx = &s->neighbours};
     s->puppetserver = fake_puppetserver_new(world_of(s, "puppetserver"), &opts, err);
+    s->neighbours.puppetserver = s->puppetserver;
     json_decref(state);
     s->puppetserver_tls = s->puppetserver != NULL ? tls_of(s, "puppetserver", WORLD_CLIENT_AUTH_WANT, err) : NULL;
     if (s->puppetserver_tls == NULL) {
