@@ -10,6 +10,8 @@
 #define SOAK_LIMITED_TOKEN "token-of-limited"
 
 struct soak;
+struct rogue;
+enum { SOAK_ROGUES = 2 };
 
 /* A request to the orchestrator from the users' host. */
 struct ask {
@@ -46,6 +48,8 @@ struct soak {
     uint64_t refused;
     uint32_t task_limit, deploy_limit;
     const char **agent_names;
+    struct rogue *rogues[SOAK_ROGUES];
+    struct rng rogue_rng;
 };
 
 /* users.c: what people do */
@@ -60,5 +64,9 @@ void ask_url(struct soak *s, const char *method, const char *url, json_t *body, 
              void (*answered)(struct soak *s, int status, const json_t *body, const char *job));
 void ask(struct soak *s, const char *method, const char *target, json_t *body, const char *token, const char *job,
          void (*answered)(struct soak *s, int status, const json_t *body, const char *job));
+
+/* rogue.c */
+void rogues_start(struct soak *s);
+void rogues_end(struct soak *s);
 
 #endif

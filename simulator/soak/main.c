@@ -36,6 +36,7 @@ static void ended(void *ctx, struct sim *sim) {
 int main(int argc, char **argv) {
     struct soak_opts opts = {.faults = FAULTS_SWARM};
     uint64_t from = 1, to = 1;
+    bool until_bad = false;
     mem_init_libraries();
     for (int i = 1; i < argc; i++) {
         const char *value = strchr(argv[i], '=');
@@ -55,19 +56,21 @@ int main(int argc, char **argv) {
             opts.for_us = number * SIM_SECOND;
         } else if (strcmp(argv[i], "--v1") == 0) {
             opts.v1 = true;
+        } else if (strcmp(argv[i], "--until-bad") == 0) {
+            until_bad = true;
         } else if (strcmp(argv[i], "--trace") == 0) {
             opts.started = started;
             opts.ended = ended;
         } else if (strncmp(argv[i], "--faults=", 9) != 0 || !faults_level_parse(value, &opts.faults)) {
             fprintf(stderr,
                     "usage: %s [--seeds=A..B] [--faults=none|light|heavy|swarm] [--agents=N] [--brokers=N] "
-                    "[--jobs=N] [--seconds=N] [--v1] [--trace]\n",
+                    "[--jobs=N] [--seconds=N] [--v1] [--until-bad] [--trace]\n",
                     argv[0]);
             return 2;
         }
     }
     bool good = true;
-    for (uint64_t seed = from; seed <= to; seed++) {
+    for (uint64_t seed = from; seed <= to && (good || !until_bad); seed++) {
         struct soak_result r;
         opts.seed = seed;
         soak_run(&opts, &r);

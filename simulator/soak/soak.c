@@ -234,6 +234,7 @@ static char *what_is_missing(const struct soak *s) {
 static void converge(struct soak *s) {
     struct error err = ERROR_INIT;
     users_stop(s);
+    rogues_end(s);
     if (!faults_heal(s->faults, &err)) {
         s->result->stuck = str_printf("after the faults: %s", err.msg);
         error_clear(&err);
@@ -293,6 +294,7 @@ static void work(struct soak *s) {
                    r->brokers, s->jobs_left, s->opts.for_us / SIM_SECOND, s->task_limit, s->deploy_limit, swarm);
     mem_free(swarm);
     users_start(s);
+    rogues_start(s);
     sim_run(s->sim, sim_now_us(s->sim) + s->opts.for_us);
     converge(s);
     r->refused = s->refused;
@@ -311,6 +313,7 @@ void soak_run(const struct soak_opts *opts, struct soak_result *out) {
         error_clear(&err);
     }
     users_end(&s);
+    rogues_end(&s);
     faults_free(s.faults);
     simulated_free(s.simulated);
     world_tls_free(s.tls);

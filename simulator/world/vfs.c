@@ -25,7 +25,8 @@ struct vfs_file {
     int lock;
     uint16_t shm_shared, shm_exclusive; /* bit per lock */
     bool delete_on_close;
-    bool dead; /* its process crashed */
+    bool sync_directory; /* a new journal: its first sync makes its name durable, too, as SQLite's own VFS does */
+    bool dead;           /* its process crashed */
 };
 
 /* Of one database, whichever connections have it open. Those of a crashed process keep theirs until they are closed;
@@ -121,6 +122,15 @@ static int file_sync(sqlite3_file *base, int flags) {
     }
     disk_trace(f->disk, "sync", f->path, SPAN(""));
     disk_sync(f->disk, f->node);
+    if (f->sync_directory) {
+        char *name = NULL;
+        struct inode *dir = disk_parent(f->disk, f->path, &name, NULL);
+        mem_free(name);
+        if (dir != NULL) {
+            disk_sync(f->disk, dir);
+        }
+        f->sync_directory = false;
+    }
     return SQLITE_OK;
 }
 
@@ -336,7 +346,7 @@ static struct disk *disk_of_vfs(sqlite3_vfs *base) {
 }
 
 /* The inode to open, a new reference; NULL when it is not there and may not be made. */
-static struct inode *find_or_make(struct disk *d, const char *path, int flags, struct error *err) {
+static struct inode *find_or_make(struct disk *d, const char *path, int flags, bool *made, struct error *err) {
     char *name = NULL;
     struct inode *dir = disk_parent(d, path, &name, err);
     struct inode *node = dir != NULL ? directory_get(dir, name) : NULL;
@@ -348,6 +358,7 @@ static struct inode *find_or_make(struct disk *d, const char *path, int flags, s
         node = inode_new(d, false, 0600);
         disk_link(d, dir, name, node);
         disk_trace(d, "open", path, SPAN(""));
+        *made = true;
     }
     mem_free(name);
     return node;
@@ -357,17 +368,19 @@ static int vfs_open(sqlite3_vfs *base, const char *path, sqlite3_file *out, int 
     struct vfs_file *f = (struct vfs_file *)out;
     struct disk *d = disk_of_vfs(base);
     struct error err = ERROR_INIT;
+    bool made = false;
     f->base.pMethods = NULL;
     if (!disk_allows(d, SIM_FILE_OPEN, path != NULL ? path : "", &err)) {
         return code_of(&err, SQLITE_CANTOPEN);
     }
-    struct inode *node = path != NULL ? find_or_make(d, path, flags, &err) : inode_new(d, false, 0600);
+    struct inode *node = path != NULL ? find_or_make(d, path, flags, &made, &err) : inode_new(d, false, 0600);
     error_clear(&err);
     if (node == NULL) {
         return SQLITE_CANTOPEN;
     }
     *f = (struct vfs_file){.disk = d, .node = node, .path = str_dup(path != NULL ? path : "")};
     f->locks = locks_ref(node);
+    f->sync_directory = made && (flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL)) != 0;
     f->delete_on_close = (flags & SQLITE_OPEN_DELETEONCLOSE) != 0;
     f->base.pMethods = &io_methods;
     list_push_back(&d->vfs_files, &f->link);

@@ -220,9 +220,11 @@ static void destroy(void *ctx) {
  */
 static void db_case(uint64_t seed, bool exclusive) {
     struct world *w;
-    struct sim *sim = new_sim(seed, &w);
+    struct sim *sim = sim_new(&(struct sim_opts){.seed = seed, .strict_directories = seed % 4 < 2});
     struct core core = {NULL, 0};
+    w = sim_host(sim, "a");
     world_file_mkdir(w, "/var", 0700, true, NULL);
+    world_file_sync(w, "/", NULL);
     open_db(&core, w, exclusive);
     sqlite3_exec(core.db, "CREATE TABLE t (a INTEGER PRIMARY KEY, b TEXT)", NULL, NULL, NULL);
     int committed = 0, life = 0;
