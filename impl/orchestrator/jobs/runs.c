@@ -24,6 +24,10 @@ static uint64_t status_interval_ms(const struct run *r) {
     return (uint64_t)r->job->engine->config->status_interval_s * 1000;
 }
 
+static uint64_t node_timeout_us(const struct run *r) {
+    return (uint64_t)r->job->timeout_s * UINT64_C(1000000);
+}
+
 static void set_state(struct run *r, enum node_state state) {
     assert(node_state_step((enum node_state)r->state, state));
     job_set_counts(r->job, (enum node_state)r->state, state);
@@ -219,7 +223,7 @@ void run_start(struct run *r) {
         go_absent(r);
         return;
     }
-    r->deadline_us = 0;
+    r->deadline_us = world_now_us(j->engine->world) + node_timeout_us(r);
     run_take_place(r);
     run_register(r);
     run_watch_host(r);
@@ -230,10 +234,6 @@ void run_start(struct run *r) {
 }
 
 /* ---------------------------------------------------------------------------------------- at work */
-
-static uint64_t node_timeout_us(const struct run *r) {
-    return (uint64_t)r->job->timeout_s * UINT64_C(1000000);
-}
 
 static uint64_t until_next_question_ms(const struct run *r) {
     uint64_t now = world_now_us(r->job->engine->world), interval = status_interval_ms(r);
@@ -327,6 +327,8 @@ static void running_timer(struct run *r) {
 static void requested_timer(struct run *r) {
     if (r->forced) {
         run_error(r, "stopped by force before %.*s had taken the request", (int)r->name.len, r->name.ptr);
+    } else if (world_now_us(r->job->engine->world) >= r->deadline_us) {
+        timed_out(r);
     } else if (ask_again(r)) {
         set_timer(r, status_interval_ms(r));
     }
@@ -478,6 +480,7 @@ void run_refused(struct run *r, enum id_kind kind, struct span text) {
     } else {
         r->was_refused = true;
         r->sends = 0;
+        r->deadline_us = 0;
         run_unregister(r);
         if (r->job->stop_asked) {
             skip_stopped(r);

@@ -54,8 +54,7 @@ static void move_agent(struct swarm *s) {
     }
 }
 
-static void fail_broker(struct swarm *s) {
-    int i = (int)below(s, RIG_BROKERS_MAX);
+static void toggle_broker(struct swarm *s, int i) {
     if (s->broker_up[i]) {
         rig_broker_down(s->rig, i);
         for (int a = 0; a < AGENTS; a++) {
@@ -144,7 +143,7 @@ static void act(struct swarm *s) {
     } else if (what < 75) {
         move_agent(s);
     } else if (what < 83) {
-        fail_broker(s);
+        toggle_broker(s, (int)below(s, RIG_BROKERS_MAX));
     } else if (what < 91) {
         stop_job(s);
     } else if (what < 95) {
@@ -161,7 +160,7 @@ static void heal(struct swarm *s) {
     }
     for (int i = 0; i < RIG_BROKERS_MAX; i++) {
         if (!s->broker_up[i]) {
-            fail_broker(s);
+            toggle_broker(s, i);
         }
     }
     for (int i = 0; i < AGENTS; i++) {
