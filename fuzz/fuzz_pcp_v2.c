@@ -95,7 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             check_field(theirs, "sender", m.sender);
             check_field(theirs, "in_reply_to", m.in_reply_to);
             assert((m.data.len != 0) == (json_object_get(theirs, "data") != NULL));
-        } else if (!span_has_nul(text)) { /* jansson loses a NUL byte behind a number */
+        } else if (!span_has_nul(text)) {  /* jansson loses a NUL byte behind a number */
             struct error err = ERROR_INIT; /* the only reason left is nesting */
             json_t *shallow = json_parse(text, "deep", &err);
             assert(shallow == NULL);

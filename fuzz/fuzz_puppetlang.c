@@ -1,5 +1,6 @@
 /* links: puppetlang base */
-/* Any bytes to the parser of the Puppet language, in each dialect: a tree whose places lie in the source, or an error. */
+/* Any bytes to the parser of the Puppet language, in each dialect: a tree whose places lie in the source, or an error.
+ */
 #include "puppetlang/ast.h"
 #include <assert.h>
 

@@ -24,7 +24,7 @@ function(dalang_tests name)
         target_compile_definitions(${target} PRIVATE
             SOURCE_DIR="${CMAKE_SOURCE_DIR}" BINARY_DIR="${CMAKE_BINARY_DIR}" BIN_DIR="${CMAKE_BINARY_DIR}/bin")
         add_test(NAME ${name}/${base} COMMAND ${target})
-        set_tests_properties(${name}/${base} PROPERTIES TIMEOUT 120)
+        set_tests_properties(${name}/${base} PROPERTIES TIMEOUT 900)
     endforeach()
 endfunction()
 

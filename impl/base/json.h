@@ -13,7 +13,7 @@ json_t *json_parse(struct span text, const char *kind, struct error *err);
 /* As json_parse, but an object with a repeated key is refused. */
 json_t *json_parse_strict(struct span text, const char *kind, struct error *err);
 char *json_text(const json_t *value);                      /* compact, key order kept; mem_free() it */
-void json_write(struct buf *out, const json_t *value); /* compact, appended; reals as short as they can be */
+void json_write(struct buf *out, const json_t *value);     /* compact, appended; reals as short as they can be */
 void json_write_string(struct buf *out, struct span text); /* quoted and escaped, appended */
 const char *json_str(const json_t *obj, const char *key);  /* NULL when absent or not a string */
 struct span json_span(const json_t *string);               /* bytes of a string value; empty otherwise */

@@ -3,7 +3,6 @@
 #include "base/mem.h"
 #include "cli/internal.h"
 #include "wire/percent.h"
-#include "wire/percent.h"
 #include <string.h>
 
 const char *colour_on(const struct cli *cli, enum colour c) {

@@ -75,8 +75,8 @@ struct http_server_opts {
     void (*not_found)(void *ctx, struct http_exchange *ex, const char *allow);
     /* Sees every request first; true: it has answered (authentication, injected faults). May be NULL. */
     bool (*before)(void *ctx, struct http_exchange *ex);
-    /* Called once a response is complete or its stream was cut off, for access logs: status (101 for a WebSocket), bytes
-     * of body, duration. May be NULL. */
+    /* Called once a response is complete or its stream was cut off, for access logs: status (101 for a WebSocket),
+     * bytes of body, duration. May be NULL. */
     void (*after)(void *ctx, const struct http_request *req, int status, uint64_t bytes, uint64_t duration_us,
                   const char *referer, const char *user_agent);
     void *ctx;
