@@ -80,6 +80,7 @@ struct rig {
 
 /* Agents are "node1" … "nodeN", connected to the first broker; default behaviour: 100 ms, exit 0, {"ok":true}. */
 struct rig *rig_new(uint64_t seed, int agents);
+struct rig *rig_booted(int agents); /* seed 1, booted */
 /* Before rig_boot(): rig->config may be changed. */
 void rig_boot(struct rig *r);                 /* starts the orchestrator's parts and waits until they are ready */
 void rig_boot_without_brokers(struct rig *r); /* the same, but brokers may be down */
@@ -87,6 +88,7 @@ void rig_crash(struct rig *r, enum sim_crash_kind kind);
 void rig_shutdown(struct rig *r); /* an orderly end of the parts */
 void rig_free(struct rig *r);     /* checks that nothing is left behind */
 
+void rig_forget_transactions(struct rig *r);
 void rig_connect(struct rig *r, int agent, int broker); /* -1: disconnects; tells subscribers */
 void rig_broker_down(struct rig *r, int broker);
 void rig_broker_up(struct rig *r, int broker);
@@ -109,6 +111,11 @@ void rig_check_events(struct rig *r, int64_t job);
 bool rig_events_legal(struct rig *r, int64_t job); /* the same as an answer */
 /* JSON of a node as the API shows it; new reference. */
 json_t *rig_node(struct rig *r, int64_t job, const char *name);
+/* Ends by state; and the events are legal. */
+void rig_expect_counts(struct rig *r, int64_t job, uint32_t finished, uint32_t failed, uint32_t errored,
+                       uint32_t skipped);
+/* The node's result is an error whose message holds this text. */
+void rig_expect_msg(struct rig *r, int64_t job, const char *node, const char *text);
 /* The largest number of nodes of the job that were running at once, by the event stream. */
 int rig_peak(struct rig *r, int64_t job);
 
