@@ -347,7 +347,7 @@ static void on_timer(void *ctx) {
         running_timer(r);
         break;
     default:
-        assert(!"a timer without a phase");
+        assert(false); /* the other phases have no timer */
     }
 }
 
