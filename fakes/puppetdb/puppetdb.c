@@ -33,9 +33,6 @@ struct fake_puppetdb *fake_puppetdb_new(struct world *w, const struct fake_puppe
     p->keep_stored = false;
     p->opts.state = NULL; /* borrowed until here */
     p->opts.path = NULL;
-    if (opts->generate > 0) {
-        fake_puppetdb_generate(p, opts->generate, opts->seed, "example.com");
-    }
     return p;
 }
 

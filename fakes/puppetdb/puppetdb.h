@@ -9,11 +9,13 @@
  *               "packages": [["openssl", "3.0.2", "apt"]]},
  *              {"certname": "old1.lab.example", "facts": {}, "deactivated": "2025-01-01T00:00:00Z"}],
  *    "reports": [{"certname": "web1.lab.example", "status": "changed", "job_id": "12"}],
- *    "allowlist": ["orch.lab.example"], "maintenance": false}
+ *    "allowlist": ["orch.lab.example"], "maintenance": false, "corrective_changes": false}
  * A node may also have "expired", "facts_timestamp", "producer", "producer_timestamp", "facts_hash" and "catalog" (a
  * "replace catalog" payload, instead of "resources"). A report is a "store report" payload; "receive_time" and "hash"
  * may be given. What is missing is filled in: times by the clock, hashes as PuppetDB computes them, the producer
- * pp.lab.example. An allowlist of null (or none) lets every certificate in. See fakes/puppetdb/example.json.
+ * pp.lab.example. An allowlist of null (or none) lets every certificate in.
+ * With "corrective_changes" that of reports and events is kept, as Puppet Enterprise does; PuppetDB alone drops it. See
+ * fakes/puppetdb/example.json.
  *
  * More controls on the port: POST /_fake/maintenance {"on": true}, POST /_fake/database {"up": false}. */
 #ifndef DALANG_FAKES_PUPPETDB_H
@@ -26,7 +28,7 @@ struct fake_puppetdb;
 struct fake_puppetdb_opts {
     const json_t *state; /* borrowed; NULL: empty */
     const char *path;    /* of the database; NULL: in memory. An existing one is kept unless `state` is given */
-    size_t generate;     /* nodes to make up, see fake_puppetdb_generate() */
+    size_t generate;     /* nodes to make up, see fake_puppetdb_generate(); POST /_fake/reset makes them up again */
     uint64_t seed;
     /* Whether the RBAC token of a request without a certificate gives this permission ("nodes:view_data:*",
      * "nodes:edit_data:*"). On false err says why: kind "puppetlabs.rbac/…" is a 401, "denied" a 403. NULL: tokens are

@@ -144,7 +144,8 @@ static bool load_name(struct pdb *s, const json_t *name, int64_t now_ms, struct 
 }
 
 static bool check_keys(const json_t *state, struct error *err) {
-    static const char *const keys[] = {"nodes", "reports", "environments", "allowlist", "maintenance"};
+    static const char *const keys[] = {"nodes",     "reports",     "environments",
+                                       "allowlist", "maintenance", "corrective_changes"};
     const char *key;
     json_t *value;
     if (!json_is_object(state)) {
@@ -172,14 +173,20 @@ bool puppetdb_load(struct fake *f, const json_t *state, struct error *err) {
         return false;
     }
     int64_t now_ms = fake_now_ms(f);
+    bool kept_corrective = p->store->keeps_corrective;
     pdb_begin(p->store);
     if (!p->keep_stored) {
         pdb_clear(p->store);
     }
+    p->store->keeps_corrective = json_bool(state, "corrective_changes", false);
     bool ok = load_list(p->store, state, "environments", load_name, now_ms, err) &&
               load_list(p->store, state, "nodes", puppetdb_load_node, now_ms, err) &&
               load_list(p->store, state, "reports", puppetdb_load_report, now_ms, err);
     pdb_end(p->store, ok);
+    p->store->keeps_corrective = ok ? p->store->keeps_corrective : kept_corrective;
+    if (ok && state == f->initial && p->opts.generate > 0) {
+        fake_puppetdb_generate(p, p->opts.generate, p->opts.seed, "example.com");
+    }
     if (ok) {
         json_decref(p->allowlist);
         json_t *allowlist = json_object_get(state, "allowlist");
@@ -383,6 +390,7 @@ static const struct dumped report_columns[] = {{"id", number_column},
                                                {"job_id", text_column},
                                                {"noop", flag_column},
                                                {"noop_pending", flag_column},
+                                               {"corrective_change", flag_column},
                                                {"puppet_version", text_column},
                                                {"report_format", number_column},
                                                {"configuration_version", text_column},
@@ -410,6 +418,7 @@ static const struct dumped event_columns[] = {{"status", text_column},
                                               {"file", text_column},
                                               {"line", number_column},
                                               {"containment_path", json_column},
+                                              {"corrective_change", flag_column},
                                               {NULL, NULL}};
 
 /* The events of a report as resources with one event each. */
@@ -417,7 +426,7 @@ static json_t *dump_events(struct pdb *s, int64_t report) {
     json_t *events =
         read_rows(s,
                   "SELECT status, timestamp, resource_type, resource_title, property, name, new_value, old_value, "
-                  "message, file, line, containment_path FROM event WHERE report = ? ORDER BY id",
+                  "message, file, line, containment_path, corrective_change FROM event WHERE report = ? ORDER BY id",
                   report, event_columns);
     json_t *resources = json_array();
     size_t i;
@@ -450,6 +459,7 @@ json_t *puppetdb_dump(struct fake *f) {
     json_t *reports =
         read_rows(p->store,
                   "SELECT r.id, r.hash, n.certname, e.name, r.status, r.type, r.job_id, r.noop, r.noop_pending, "
+                  "r.corrective_change, "
                   "r.puppet_version, r.report_format, r.configuration_version, r.start_time, r.end_time, "
                   "r.producer_timestamp, p.name, r.receive_time, r.transaction_uuid, r.catalog_uuid, r.code_id, "
                   "r.cached_catalog_status, r.metrics, r.logs FROM report r JOIN node n ON n.id = r.node LEFT JOIN "
@@ -467,7 +477,7 @@ json_t *puppetdb_dump(struct fake *f) {
         json_array_append_new(environments, text_column(q, 0));
     }
     sqlite3_reset(q);
-    return json_pack("{s:o, s:o, s:o, s:o, s:b}", "environments", environments, "nodes", nodes, "reports", reports,
+    return json_pack("{s:o, s:o, s:o, s:o, s:b, s:b}", "environments", environments, "nodes", nodes, "reports", reports,
                      "allowlist", p->allowlist != NULL ? json_deep_copy(p->allowlist) : json_null(), "maintenance",
-                     p->maintenance);
+                     p->maintenance, "corrective_changes", p->store->keeps_corrective);
 }

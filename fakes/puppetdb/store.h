@@ -19,6 +19,7 @@ struct pdb {
     struct map statements; /* SQL → sqlite3_stmt, kept prepared */
     unsigned depth;        /* of transactions */
     bool doomed;           /* one within failed */
+    bool keeps_corrective; /* reports' corrective_change: Puppet Enterprise stores it, PuppetDB alone does not */
     /* Of facts, as they come: text → id. value_ids is emptied when it holds STORE_VALUES_MAX. */
     struct map name_ids, path_ids, value_ids;
     struct map type_uses; /* of this transaction: path and type → how many leaves more or less (struct type_use) */

@@ -16,6 +16,10 @@ static char *containing_class(const json_t *path) {
     return NULL;
 }
 
+static const json_t *corrective(const struct pdb *s, const json_t *of) {
+    return s->keeps_corrective ? json_object_get(of, "corrective_change") : NULL;
+}
+
 static void add_event(struct pdb *s, int64_t report, const json_t *resource, const json_t *event) {
     const json_t *path = json_object_get(resource, "containment_path");
     char *class_name = containing_class(path);
@@ -23,15 +27,14 @@ static void add_event(struct pdb *s, int64_t report, const json_t *resource, con
     const char *status = event != NULL ? json_str(event, "status") : "skipped";
     pdb_run(s,
             "INSERT INTO event(report, status, timestamp, resource_type, resource_title, property, name, new_value, "
-            "old_value, message, file, line, containment_path, containing_class) VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, "
-            "?, ?, ?, "
-            "?, ?)",
-            "iTiTTTTjjTTjjT", report, status != NULL ? status : "success",
+            "old_value, message, file, line, containment_path, containing_class, corrective_change) VALUES(?, ?, ?, ?, "
+            "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "iTiTTTTjjTTjjTB", report, status != NULL ? status : "success",
             event != NULL ? pdb_time(event, "timestamp", skipped_at) : skipped_at, json_str(resource, "resource_type"),
             json_str(resource, "resource_title"), json_str(event, "property"),
             event != NULL ? json_str(event, "name") : json_str(resource, "name"), json_object_get(event, "new_value"),
             json_object_get(event, "old_value"), json_str(event, "message"), json_str(resource, "file"),
-            json_object_get(resource, "line"), path, class_name);
+            json_object_get(resource, "line"), path, class_name, corrective(s, event != NULL ? event : resource));
     mem_free(class_name);
 }
 
@@ -81,21 +84,23 @@ static bool check_payload(const json_t *payload, struct error *err) {
 
 static int64_t insert_report(struct pdb *s, int64_t node, const char *hash, const json_t *payload, int64_t now_ms) {
     const char *type = json_str(payload, "type");
-    pdb_run(
-        s,
-        "INSERT INTO report(hash, node, environment, status, type, job_id, noop, noop_pending, puppet_version, "
-        "report_format, configuration_version, start_time, end_time, producer_timestamp, producer, receive_time, "
-        "transaction_uuid, catalog_uuid, code_id, cached_catalog_status, metrics, logs) VALUES(?, ?, ?, ?, ?, ?, ?, ?, "
-        "?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?)",
-        "TiiTTTBBTiTiiiiiTTTTjj", hash, node, pdb_environment(s, json_str(payload, "environment")),
-        json_str(payload, "status"), type != NULL ? type : "agent", json_str(payload, "job_id"),
-        json_object_get(payload, "noop"), json_object_get(payload, "noop_pending"), json_str(payload, "puppet_version"),
-        json_int(payload, "report_format", 0), json_str(payload, "configuration_version"),
-        pdb_time(payload, "start_time", 0), pdb_time(payload, "end_time", 0),
-        pdb_time(payload, "producer_timestamp", 0), pdb_producer(s, json_str(payload, "producer")),
-        pdb_time(payload, "receive_time", now_ms), json_str(payload, "transaction_uuid"),
-        json_str(payload, "catalog_uuid"), json_str(payload, "code_id"), json_str(payload, "cached_catalog_status"),
-        json_object_get(payload, "metrics"), json_object_get(payload, "logs"));
+    pdb_run(s,
+            "INSERT INTO report(hash, node, environment, status, type, job_id, noop, noop_pending, corrective_change, "
+            "puppet_version, report_format, configuration_version, start_time, end_time, producer_timestamp, producer, "
+            "receive_time, "
+            "transaction_uuid, catalog_uuid, code_id, cached_catalog_status, metrics, logs) VALUES(?, ?, ?, ?, ?, ?, "
+            "?, ?, ?, "
+            "?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?)",
+            "TiiTTTBBBTiTiiiiiTTTTjj", hash, node, pdb_environment(s, json_str(payload, "environment")),
+            json_str(payload, "status"), type != NULL ? type : "agent", json_str(payload, "job_id"),
+            json_object_get(payload, "noop"), json_object_get(payload, "noop_pending"), corrective(s, payload),
+            json_str(payload, "puppet_version"), json_int(payload, "report_format", 0),
+            json_str(payload, "configuration_version"), pdb_time(payload, "start_time", 0),
+            pdb_time(payload, "end_time", 0), pdb_time(payload, "producer_timestamp", 0),
+            pdb_producer(s, json_str(payload, "producer")), pdb_time(payload, "receive_time", now_ms),
+            json_str(payload, "transaction_uuid"), json_str(payload, "catalog_uuid"), json_str(payload, "code_id"),
+            json_str(payload, "cached_catalog_status"), json_object_get(payload, "metrics"),
+            json_object_get(payload, "logs"));
     return sqlite3_last_insert_rowid(s->db);
 }
 
