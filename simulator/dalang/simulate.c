@@ -3,16 +3,18 @@
 #include "base/mem.h"
 #include "simulator/dalang/commands.h"
 #include "simulator/dalang/surroundings.h"
+#include "simulator/soak/soak.h"
 #include "simulator/stack/simulated.h"
 #include "world/real.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-enum { SIMULATE_OPTIONS = 12, FILE_MAX = 16 * 1024 * 1024, LIMIT_HOURS = 24 };
+enum { SIMULATE_OPTIONS = 16, FILE_MAX = 16 * 1024 * 1024, LIMIT_HOURS = 24, DEFAULT_AGENTS = 100 };
 
 struct simulate_args {
-    uint64_t agents, brokers;
+    uint64_t agents, brokers, minutes;
+    const char *faults;
     const char *seed, *seeds, *task, *modules;
     bool json, v1;
 };
@@ -27,10 +29,20 @@ static const struct command_line *simulate_line(struct simulate_args *a) {
                                      table};
     a = a != NULL ? a : &unused;
     size_t n = 0;
-    table[n++] =
-        (struct option){OPTION_UINT, "agents", 'n', "N", "Virtual agents; 100 without this option.", &a->agents};
+    table[n++] = (struct option){
+        OPTION_UINT, "agents", 'n', "N", "Virtual agents; 100 without this option (drawn, with --faults).", &a->agents};
     table[n++] = (struct option){OPTION_STRING, "seed", 's', "N", "The seed; 1 without this option.", &a->seed};
     table[n++] = (struct option){OPTION_STRING, "seeds", 0, "A..B", "One run for every seed from A to B.", &a->seeds};
+    table[n++] = (struct option){
+        OPTION_STRING,
+        "faults",
+        'f',
+        "LEVEL",
+        "A mixed workload under faults drawn from the seed, every invariant watched: none, light, heavy "
+        "or swarm. Without this option one task job is run.",
+        &a->faults};
+    table[n++] =
+        (struct option){OPTION_UINT, "minutes", 0, "M", "With --faults: seed after seed for this long.", &a->minutes};
     table[n++] =
         (struct option){OPTION_STRING, "task", 0, "TASK", "The task that is run on all agents; \"echo\".", &a->task};
     table[n++] = (struct option){
@@ -209,6 +221,74 @@ static bool run_seed(const struct simulate_args *a, uint64_t seed, struct module
     return o.good;
 }
 
+/* ---- workload, faults and invariants */
+
+static void print_soak(const struct simulate_args *a, const struct soak_result *r, double wall_s) {
+    if (a->json) {
+        json_t *line = soak_result_json(r);
+        char *text = json_text(line);
+        puts(text);
+        mem_free(text);
+        json_decref(line);
+        return;
+    }
+    printf("seed %llu: %s: %s\n", (unsigned long long)r->seed, soak_good(r) ? "good" : "FAILED",
+           r->description != NULL ? r->description : "");
+    printf("  %llu faults, %llu events, %.0f virtual s in %.2f s of wall time; trace %016llx\n",
+           (unsigned long long)r->faults, (unsigned long long)r->events, (double)r->virtual_us / 1e6, wall_s,
+           (unsigned long long)r->trace_hash);
+    if (r->stuck != NULL) {
+        printf("  did not converge: %s\n", r->stuck);
+    }
+    if (!soak_good(r)) {
+        json_t *object = soak_result_json(r), *violation;
+        size_t i;
+        json_array_foreach(json_object_get(object, "violations"), i, violation) {
+            char *text = json_text(violation);
+            printf("  %s\n", text);
+            mem_free(text);
+        }
+        json_decref(object);
+        printf("  again: dalang simulate --faults %s --seed %llu\n", a->faults, (unsigned long long)r->seed);
+    }
+}
+
+/* False: it failed. */
+static bool run_faulty_seed(const struct simulate_args *a, uint64_t seed, enum faults_level level) {
+    struct soak_opts opts = {
+        .seed = seed, .agents = (uint32_t)a->agents, .brokers = (uint32_t)a->brokers, .faults = level, .v1 = a->v1};
+    struct soak_result r;
+    double begun = wall_seconds();
+    soak_run(&opts, &r);
+    bool good = soak_good(&r);
+    print_soak(a, &r, wall_seconds() - begun);
+    fflush(stdout);
+    soak_result_free(&r);
+    return good;
+}
+
+static int run_faulty(const struct command_line *cl, const struct simulate_args *a, uint64_t first, uint64_t last) {
+    struct error err = ERROR_INIT;
+    enum faults_level level;
+    if (!faults_level_parse(a->faults, &level)) {
+        error_set(&err, "usage", "--faults is none, light, heavy or swarm, not \"%s\"", a->faults);
+        return dalang_trouble(cl, &err);
+    }
+    double until = wall_seconds() + (double)a->minutes * 60;
+    uint64_t bad = 0, seed = first;
+    for (;; seed++) {
+        bad += !run_faulty_seed(a, seed, level);
+        bool more = a->minutes != 0 ? wall_seconds() < until : seed < last;
+        if (!more) {
+            break;
+        }
+    }
+    if (!a->json) {
+        printf("%llu seeds, %llu failed\n", (unsigned long long)(seed - first + 1), (unsigned long long)bad);
+    }
+    return bad == 0 ? DALANG_OK : DALANG_FAILED;
+}
+
 /* "7", or "1..100" */
 static bool read_seeds(const struct simulate_args *a, uint64_t *first, uint64_t *last, struct error *err) {
     struct span text = span_of(a->seeds != NULL ? a->seeds : a->seed);
@@ -224,6 +304,9 @@ static int run(const struct command_line *cl, const struct simulate_args *a) {
     uint64_t first, last;
     if (!read_seeds(a, &first, &last, &err)) {
         return dalang_trouble(cl, &err);
+    }
+    if (a->faults != NULL) {
+        return run_faulty(cl, a, first, last);
     }
     struct world *real = real_world_new(&err);
     char *dir = a->modules != NULL ? absolute_path(a->modules) : shared_path("modules");
@@ -247,7 +330,7 @@ static int run(const struct command_line *cl, const struct simulate_args *a) {
 }
 
 int simulate_command(int argc, char *const argv[]) {
-    struct simulate_args args = {.agents = 100, .seed = "1", .task = "echo"};
+    struct simulate_args args = {.seed = "1", .task = "echo"};
     const struct command_line *cl = simulate_line(&args);
     struct option_list words = {NULL, 0};
     int code = DALANG_OK;
@@ -257,6 +340,9 @@ int simulate_command(int argc, char *const argv[]) {
             error_set(&err, "usage", "\"%s\" is no option", words.items[0]);
             code = dalang_trouble(cl, &err);
         } else {
+            if (args.agents == 0 && args.faults == NULL) {
+                args.agents = DEFAULT_AGENTS;
+            }
             code = run(cl, &args);
         }
     }
