@@ -18,6 +18,7 @@ struct checks {
 
     struct map brokers;     /* "host:port" */
     struct map connections; /* id → struct watched */
+    struct map recent;      /* messages of the last moment, see messages.c */
     struct map messages;    /* id → struct tracked_message */
     struct map lost_at;     /* URI → uint64_t: when a connection of it ended last */
     struct map deliveries;  /* "id URI" of multicast messages */

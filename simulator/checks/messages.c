@@ -5,6 +5,9 @@
 #include "base/mem.h"
 #include "pcp/types.h"
 
+/* A broker says no at once, or never: only a sender that went in that moment could not be told. */
+static const uint64_t REFUSAL_WITHIN_US = SIM_SECOND;
+
 struct tracked_message {
     char *id;
     char *sender; /* as the message says; the URI of its connection when it says nothing */
@@ -12,7 +15,8 @@ struct tracked_message {
     uint64_t from; /* that connection */
     uint64_t at_us;
     bool multicast;
-    bool spoofed; /* that is not the name of its connection's certificate */
+    bool sender_lost; /* its connection ended within REFUSAL_WITHIN_US */
+    bool spoofed;     /* that is not the name of its connection's certificate */
     unsigned received, delivered, refused;
 };
 
@@ -33,6 +37,7 @@ void messages_free(struct checks *c) {
     map_free(&c->messages);
     map_free(&c->lost_at);
     map_free(&c->deliveries);
+    map_free(&c->recent);
 }
 
 static bool is_for_broker(const struct pcp_message *m) {
@@ -74,6 +79,8 @@ void messages_received(struct checks *c, struct watched *from, struct span frame
             t->multicast = m.multicast;
             t->spoofed = m.sender.len != 0 && !is_named(m.sender, from->common_name);
             t->received++;
+            t->sender_lost = false;
+            map_put(&c->recent, m.id, t);
         }
     }
     buf_free(&scratch);
@@ -149,6 +156,14 @@ void messages_connection_lost(struct checks *c, const struct watched *w) {
     if (w->uri == NULL) {
         return;
     }
+    for (struct map_iter i = map_iter(&c->recent); map_next(&i);) {
+        struct tracked_message *t = i.value;
+        bool old = sim_now_us(c->sim) - t->at_us > REFUSAL_WITHIN_US;
+        t->sender_lost = t->sender_lost || (!old && t->from == w->id);
+        if (old || t->sender_lost) {
+            map_remove(&c->recent, i.key);
+        }
+    }
     uint64_t *at = map_get_cstr(&c->lost_at, w->uri);
     if (at == NULL) {
         at = mem_zalloc(sizeof(*at));
@@ -157,9 +172,9 @@ void messages_connection_lost(struct checks *c, const struct watched *w) {
     *at = sim_now_us(c->sim);
 }
 
-static bool lost_since(const struct checks *c, const char *uri, uint64_t at_us) {
-    const uint64_t *at = map_get_cstr(&c->lost_at, uri);
-    return at != NULL && *at >= at_us;
+static bool target_lost_since(const struct checks *c, const struct tracked_message *t) {
+    const uint64_t *at = map_get_cstr(&c->lost_at, t->target);
+    return at != NULL && *at >= t->at_us;
 }
 
 /* What was neither delivered nor refused must have had a connection end under it: its target's, or its sender's, who
@@ -170,7 +185,7 @@ void messages_finish(struct checks *c) {
         if (t->multicast || t->delivered + t->refused >= t->received) {
             continue;
         }
-        if (lost_since(c, t->target, t->at_us) || lost_since(c, t->sender, t->at_us)) {
+        if (target_lost_since(c, t) || t->sender_lost) {
             c->seen.messages_lost++;
         } else {
             violate(c, 4, "message %s from %s to %s was neither delivered nor refused", t->id, t->sender, t->target);
