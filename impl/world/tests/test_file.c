@@ -75,6 +75,10 @@ static void permission(void **state) {
         return;
     }
     /* root may do everything, except write to what the kernel keeps read-only */
+    struct world_stat st;
+    if (!world_file_stat(b->w, "/sys/kernel/notes", &st, NULL)) {
+        skip(); /* no /sys here, as in a bare chroot */
+    }
     assert_false(world_file_write(b->w, "/sys/kernel/notes", SPAN("x"), 0600, WORLD_WRITE_PLAIN, &err));
     assert_string_equal(err.kind, "world/permission");
     error_clear(&err);

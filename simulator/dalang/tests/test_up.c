@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <setjmp.h>
@@ -65,7 +66,10 @@ static void every_agent_is_a_connection_of_its_own(void **state) {
     (void)state;
     unsigned port = port_of(json_str(rig.ready, "broker"));
     assert_int_equal(json_int(rig.ready, "agents", 0), AGENTS);
-    /* one more is the orchestrator's */
+    /* one more is the orchestrator's; connections of other tests may take a moment to go */
+    for (int tries = 0; tries < 600 && count_sockets(port, CONNECTION_ESTABLISHED) != AGENTS + 1; tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    }
     assert_int_equal(count_sockets(port, CONNECTION_ESTABLISHED), AGENTS + 1);
 }
 
