@@ -34,7 +34,7 @@ struct failure {
 };
 
 static void report(const struct plan *plan, enum step step) {
-    struct failure f = {.step = step, .error_number = errno};
+    struct failure f = {.step = (int)step, .error_number = errno};
     ssize_t n = write(plan->failure_fd, &f, sizeof(f));
     (void)n;
     _exit(127);
