@@ -71,6 +71,33 @@ void violate(struct checks *c, int invariant, const char *format, ...) {
     c->violations[c->violation_count++] = (struct violation){invariant, sim_now_us(c->sim), buf_take(&text)};
 }
 
+void checks_on_message(struct checks *c, void (*on_message)(void *ctx, const struct checks_message *m), void *ctx) {
+    c->on_message = on_message;
+    c->message_ctx = ctx;
+}
+
+void tell_message(struct checks *c, const char *from, const char *to, const char *format, ...) {
+    if (c->on_message == NULL) {
+        return;
+    }
+    va_list args;
+    struct buf text = BUF_INIT;
+    va_start(args, format);
+    buf_vprintf(&text, format, args);
+    va_end(args);
+    c->on_message(c->message_ctx, &(struct checks_message){from, to, text.ptr});
+    buf_free(&text);
+}
+
+void tell_pcp(struct checks *c, const char *from, const char *to, const struct pcp_message *m) {
+    struct span type = m->message_type;
+    if (span_starts_with(type, "http://puppetlabs.com/")) {
+        type = span_sub(type, 22, type.len);
+    }
+    tell_message(c, from, to, "%.*s %.*s -> %.*s", (int)type.len, type.ptr, (int)m->sender.len, m->sender.ptr,
+                 (int)m->target.len, m->target.ptr);
+}
+
 size_t checks_violation_count(const struct checks *c) {
     return c->violation_count;
 }

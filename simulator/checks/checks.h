@@ -71,6 +71,13 @@ struct checks_seen {
 };
 struct checks_seen checks_seen(const struct checks *c);
 
+/* Each message as it arrives: HTTP requests and responses of the API, PCP messages between clients and brokers. */
+struct checks_message {
+    const char *from, *to; /* hosts */
+    const char *text;      /* "GET /orchestrator/v1/jobs/1", "200", "rpc_non_blocking_request pcp://… -> pcp://…" */
+};
+void checks_on_message(struct checks *c, void (*on_message)(void *ctx, const struct checks_message *m), void *ctx);
+
 /* The ids of jobs that were acknowledged so far, in order; for who reads them all at the end. */
 size_t checks_job_count(const struct checks *c);
 const char *checks_job_id(const struct checks *c, size_t i);

@@ -29,10 +29,16 @@ struct checks {
     uint64_t responses; /* of the API, in the order they were written */
     struct map events;  /* id → struct tracked_event */
     struct list secrets;
+    void (*on_message)(void *ctx, const struct checks_message *m);
+    void *message_ctx;
     struct sim_census *level; /* per host, at the start */
     size_t level_count;
 };
 
+/* Tells who wants to see messages; nobody: nothing is formatted. */
+void tell_message(struct checks *c, const char *from, const char *to, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+void tell_pcp(struct checks *c, const char *from, const char *to, const struct pcp_message *m);
 void violate(struct checks *c, int invariant, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* ---- observer.c: connections, read as far as HTTP requests and responses, and WebSocket messages */

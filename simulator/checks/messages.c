@@ -62,6 +62,7 @@ void messages_received(struct checks *c, struct watched *from, struct span frame
     struct buf scratch = BUF_INIT;
     if (pcp_decode(from->version, frame, PCP_AS_BROKER, &m, &scratch, NULL)) {
         associate(from, &m);
+        tell_pcp(c, from->client, from->server, &m);
         if (!is_for_broker(&m)) {
             c->seen.messages_to_broker++;
             struct tracked_message *t = map_get(&c->messages, m.id);
@@ -147,6 +148,7 @@ void messages_delivered(struct checks *c, struct watched *to, struct span frame)
     struct pcp_message m;
     struct buf scratch = BUF_INIT;
     if (pcp_decode(to->version, frame, PCP_AS_CLIENT, &m, &scratch, NULL)) {
+        tell_pcp(c, to->server, to->client, &m);
         deliver(c, to, &m);
     }
     buf_free(&scratch);

@@ -171,7 +171,7 @@ static void upgrade(struct watched *w, const char *target) {
 }
 
 static void whole_request(struct checks *c, struct watched *w, struct stream *s) {
-    (void)c;
+    tell_message(c, w->client, w->server, "%s %s", s->head.method, s->head.target);
     if (w->kind == WATCHED_BROKER) {
         if (s->head.upgrade) {
             s->upgraded = true;
@@ -211,6 +211,7 @@ static void whole_response(struct checks *c, struct watched *w, enum place place
         return;
     }
     c->seen.api_responses++;
+    tell_message(c, w->server, w->client, "%d (%zu bytes)", s->head.status, s->body.len);
     json_t *body = json_parse(buf_span(&s->body), "checks", NULL);
     jobs_response(c, w, r, s->head.status, body);
     json_decref(body);

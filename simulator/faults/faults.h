@@ -74,6 +74,11 @@ struct swarm {
 /* light and heavy are fixed; swarm draws every number, and which kinds there are at all, from the stream. */
 struct swarm swarm_of(enum faults_level level, struct rng *rng);
 
+size_t swarm_kind_count(void);
+const char *swarm_kind_name(size_t kind);
+/* "restart,clock" as bits; false when a name is unknown. */
+bool swarm_kinds_parse(const char *text, uint32_t *out);
+
 struct swarm_targets {
     const char *const *components; /* hosts that may crash, pause, … : brokers, orchestrator */
     size_t component_count;

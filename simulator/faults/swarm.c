@@ -41,6 +41,31 @@ bool faults_level_parse(const char *text, enum faults_level *out) {
     return false;
 }
 
+size_t swarm_kind_count(void) {
+    return SWARM_KINDS;
+}
+
+const char *swarm_kind_name(size_t kind) {
+    return kind_names[kind];
+}
+
+bool swarm_kinds_parse(const char *text, uint32_t *out) {
+    struct span rest = span_of(text), name;
+    uint32_t kinds = 0;
+    while (span_split(&rest, ',', &name)) {
+        size_t i = 0;
+        while (i < SWARM_KINDS && !span_eq_cstr(name, kind_names[i])) {
+            i++;
+        }
+        if (i == SWARM_KINDS) {
+            return false;
+        }
+        kinds |= 1u << i;
+    }
+    *out = kinds;
+    return true;
+}
+
 static struct swarm drawn(struct rng *rng) {
     struct swarm s = {
         .every_us = rng_between(rng, 200, 20000) * SIM_MS,

@@ -117,9 +117,6 @@ static bool set_up(struct soak *s, struct error *err) {
     struct sim_link link = draw_link(&rng);
     s->sim = sim_new(
         &(struct sim_opts){.seed = s->opts.seed, .link = &link, .strict_directories = rng_chance(&rng, 500000)});
-    if (s->opts.started != NULL) {
-        s->opts.started(s->opts.ctx, s->sim);
-    }
     struct soak_result *r = s->result;
     r->agents = (uint32_t)given_or(s->opts.agents, &rng, 1, AGENTS_MOST);
     r->brokers = (uint32_t)given_or(s->opts.brokers, &rng, 1, BROKERS_MOST);
@@ -127,11 +124,16 @@ static bool set_up(struct soak *s, struct error *err) {
     s->deploy_limit = (uint32_t)rng_between(&rng, 1, 20);
     s->opts.for_us = given_or(s->opts.for_us, &rng, 1, 20) * (s->opts.for_us != 0 ? 1 : SIM_MINUTE);
     s->jobs_left = (uint32_t)given_or(s->opts.jobs, &rng, 1, JOBS_MOST);
+    r->jobs = s->jobs_left;
+    r->for_us = s->opts.for_us;
     s->job_every_us = s->opts.for_us / s->jobs_left;
     s->checks = checks_new(s->sim, &(struct checks_opts){.task_limit = s->task_limit,
                                                          .deploy_limit = s->deploy_limit,
                                                          .permitted = permitted,
                                                          .level_counts = level_counts});
+    if (s->opts.started != NULL) {
+        s->opts.started(s->opts.ctx, s->sim, s->checks);
+    }
     for (uint32_t i = 0; i < r->brokers; i++) {
         char name[24];
         snprintf(name, sizeof(name), "broker-%u", i + 1);
@@ -195,6 +197,9 @@ static void start_faults(struct soak *s, char **description) {
     static const char *const components[COMPONENTS_MAX] = {"orchestrator", "broker-1", "broker-2", "broker-3"};
     struct rng rng = rng_derive(s->opts.seed, "soak", "faults");
     struct swarm swarm = swarm_of(s->opts.faults, &rng);
+    for (size_t i = 0; i < swarm_kind_count(); i++) {
+        swarm.weights[i] = (s->opts.without >> i & 1u) != 0 ? 0 : swarm.weights[i];
+    }
     s->faults =
         faults_new(s->sim, &(struct faults_hooks){.crash = crash, .restart = restart, .service = service, .ctx = s});
     struct swarm_targets targets = {.components = components,

@@ -12,18 +12,20 @@ struct soak_opts {
     uint32_t agents;  /* 0: drawn, 1 … 60 */
     uint32_t brokers; /* 0: drawn, 1 … 3 */
     enum faults_level faults;
-    uint64_t for_us; /* of workload and faults; 0: drawn, 1 … 20 minutes */
-    uint32_t jobs;   /* 0: drawn, 1 … 30 */
-    bool v1;         /* agents speak PCP v1 */
+    uint32_t without; /* kinds of faults that are left out: bits by swarm_kind_name() */
+    uint64_t for_us;  /* of workload and faults; 0: drawn, 1 … 20 minutes */
+    uint32_t jobs;    /* 0: drawn, 1 … 30 */
+    bool v1;          /* agents speak PCP v1 */
     /* Called when the sim exists and nothing has happened yet: to watch it. May be NULL. */
-    void (*started)(void *ctx, struct sim *sim);
-    void (*ended)(void *ctx, struct sim *sim); /* before the sim is freed */
+    void (*started)(void *ctx, struct sim *sim, struct checks *checks);
+    void (*ended)(void *ctx, struct sim *sim); /* before both are freed */
     void *ctx;
 };
 
 struct soak_result {
     uint64_t seed;
-    uint32_t agents, brokers;
+    uint32_t agents, brokers, jobs; /* as drawn */
+    uint64_t for_us;
     bool ready;     /* the stack came up with all agents */
     bool converged; /* every job ended and every agent was connected again */
     struct violation *violations;
