@@ -152,6 +152,17 @@ static void store(struct world *host, const char *dir, const char *name, struct 
     mem_free(path);
 }
 
+static void drop_program(void *ctx, struct sim_exec *x) {
+    struct sim_run *run = x->data;
+    (void)ctx;
+    if (run != NULL) {
+        made_up_free(&run->result);
+        mem_free(run->spool_dir);
+        mem_free(run);
+        x->data = NULL;
+    }
+}
+
 static void end_program(void *ctx, struct sim_exec *x, int killed) {
     struct simulated *s = ctx;
     struct sim_run *run = x->data;
@@ -177,10 +188,7 @@ static void end_program(void *ctx, struct sim_exec *x, int killed) {
     if (killed == 0 && m->report != NULL) {
         fake_puppetdb_command(stack_puppetdb(s->stack), "store report", m->report, NULL);
     }
-    made_up_free(m);
-    mem_free(run->spool_dir);
-    mem_free(run);
-    x->data = NULL;
+    drop_program(ctx, x);
 }
 
 /* ---- agents */
@@ -235,7 +243,8 @@ static bool make_agents(struct simulated *s, struct error *err) {
     s->config.modules = s->modules;
     s->config.exec_wrapper = "dalang-exec";
     s->config.shell = "/bin/sh";
-    sim_program(s->opts.sim, NULL, NULL, &(struct sim_program){.run = run_program, .at_end = end_program, .ctx = s});
+    sim_program(s->opts.sim, NULL, NULL,
+                &(struct sim_program){.run = run_program, .at_end = end_program, .ctx = s, .drop = drop_program});
     s->agents = mem_array(s->opts.agents, sizeof(*s->agents));
     for (uint32_t i = 0; i < s->opts.agents; i++) {
         struct sim_agent *a = &s->agents[i];

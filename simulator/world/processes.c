@@ -191,6 +191,14 @@ const char *sim_exec_env(const struct sim_exec *x, const char *name) {
     return NULL;
 }
 
+/* Neither ended nor killed: gone. */
+static void process_vanish(struct process *p) {
+    if (p->program.drop != NULL) {
+        p->program.drop(p->program.ctx, &p->exec);
+    }
+    process_free(p);
+}
+
 /* The run is over; `killed` is the signal that ended it from outside, or 0. */
 static void end_process(struct process *p, int killed) {
     struct sim_host *h = p->host;
@@ -403,7 +411,7 @@ void sim_process_before_crash(struct sim_host *h, enum sim_crash_kind kind) {
     for (struct map_iter i = map_iter(&h->sim->processes); map_next(&i);) {
         struct process *p = i.value;
         if (p->host == h) {
-            process_free(p);
+            process_vanish(p);
         }
     }
 }
@@ -419,7 +427,7 @@ void sim_process_free(struct sim *sim) {
         sim_process_after_crash(sim->hosts[i]);
     }
     for (struct map_iter i = map_iter(&sim->processes); map_next(&i);) {
-        process_free(i.value);
+        process_vanish(i.value);
     }
     map_free(&sim->processes);
     for (struct list_link *k; (k = list_pop_front(&sim->programs)) != NULL;) {

@@ -179,6 +179,9 @@ struct sim_program {
      * write files of the host. */
     void (*at_end)(void *ctx, struct sim_exec *x, int killed);
     void *ctx;
+    /* Instead of at_end when the run vanishes: its machine lost power, or the sim ends. Only to free x->data; may be
+     * NULL. */
+    void (*drop)(void *ctx, struct sim_exec *x);
 };
 /* name: a path, or a base name, or NULL for whatever has no program of its own. host NULL: on every host. The host's
  * own programs go first, a path before a base name before NULL. A program that is not registered cannot be started. */

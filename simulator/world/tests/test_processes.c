@@ -15,6 +15,7 @@ struct seen {
     struct world *w;
     int exits, ends, killed;
     struct world_exit exit;
+    int drops;
     char log[200];
 };
 
@@ -37,6 +38,10 @@ static void at_end(void *ctx, struct sim_exec *x, int killed) {
     s->killed = killed;
     world_file_write(x->host, "/exitcode", SPAN("4"), 0600, WORLD_WRITE_ATOMIC, NULL);
 }
+static void drop(void *ctx, struct sim_exec *x) {
+    (void)x;
+    ((struct seen *)ctx)->drops++;
+}
 static void on_output(void *ctx, int stream, struct span bytes) {
     struct seen *s = ctx;
     assert_int_equal(stream, 1);
@@ -53,8 +58,8 @@ static void on_exit_done(void *ctx, const struct world_exit *e) {
 static void setup(struct seen *s) {
     *s = (struct seen){.sim = sim_new(&(struct sim_opts){.seed = 1})};
     s->w = sim_host(s->sim, "a");
-    sim_program(s->sim, NULL, "slow", &(struct sim_program){slow, at_end, s});
-    sim_program(s->sim, s->w, "/bin/stubborn", &(struct sim_program){stubborn, NULL, NULL});
+    sim_program(s->sim, NULL, "slow", &(struct sim_program){slow, at_end, s, drop});
+    sim_program(s->sim, s->w, "/bin/stubborn", &(struct sim_program){.run = stubborn});
 }
 static struct world_process *start(struct seen *s, const char *program, bool output) {
     const char *const argv[] = {program, NULL};
@@ -114,6 +119,7 @@ static void test_power_failure_ends_it(void **state) {
     assert_false(world_pid_alive(s.w, pid));
     sim_run(s.sim, SIM_MINUTE);
     assert_int_equal(s.ends, 0);
+    assert_int_equal(s.drops, 1);
     sim_free(s.sim);
 }
 
