@@ -20,11 +20,11 @@ static void ask_free(struct ask *a) {
 static void on_answer(void *ctx, const struct world_response *r) {
     struct ask *a = ctx;
     struct soak *s = a->soak;
-    json_t *body = r->err == NULL ? json_parse(r->body, "soak", NULL) : NULL;
     if (a->answered != NULL) {
+        json_t *body = r->err == NULL ? json_parse(r->body, "soak", NULL) : NULL;
         a->answered(s, r->err == NULL ? r->status : 0, body, a->job);
+        json_decref(body);
     }
-    json_decref(body);
     ask_free(a);
 }
 
@@ -203,7 +203,8 @@ static void on_look(void *ctx) {
             get(s, s->jobs[i]->id, "", on_job);
         }
     }
-    sim_timer_start(s->sim, &s->look_timer, LOOK_EVERY_US, on_look, s);
+    /* Lists grow with the fleet: the larger it is, the less often somebody reads all of them. */
+    sim_timer_start(s->sim, &s->look_timer, LOOK_EVERY_US * (1 + s->result->agents / 50), on_look, s);
 }
 
 void users_start(struct soak *s) {
