@@ -179,7 +179,7 @@ static void respond_root(struct fake_puppetdb *p, struct http_exchange *ex, cons
         request_free(&r);
         return;
     }
-    json_t *query = r.query != NULL ? run_restrict_root(r.query) : json_null();
+    json_t *query = r.query != NULL ? ast_restrict_root(r.query) : json_null();
     run_and_respond(p, ex, query, &r);
     json_decref(query);
     request_free(&r);

@@ -1,5 +1,6 @@
 /* The service: its tables, life and the calls for those in the same process. */
 #include "internal.h"
+#include "pql/ast.h"
 #include "pql/query_text.h"
 #include "run.h"
 
@@ -56,7 +57,7 @@ json_t *fake_puppetdb_query(struct fake_puppetdb *p, struct span text, struct er
     if (query == NULL) {
         return NULL;
     }
-    json_t *active = run_restrict_root(query);
+    json_t *active = ast_restrict_root(query);
     struct query_request r = {.limit = PLAN_NO_LIMIT, .offset = PLAN_NO_LIMIT};
     struct buf out = BUF_INIT;
     int64_t total;

@@ -310,8 +310,7 @@ static bool read_distinct(const json_t *given, struct query_request *out, struct
         buf_free(&end);
         return false;
     }
-    const json_t *on = json_object_get(given, "distinct_resources");
-    out->distinct = !json_is_false(on) && !json_is_null(on); /* also the text "false" */
+    out->distinct = flag(given, "distinct_resources");
     return true;
 }
 

@@ -1,7 +1,6 @@
 /* Running a query. */
 #include "run.h"
 #include "jsontext.h"
-#include "pql/ast.h"
 #include "rows.h"
 #include "sql.h"
 
@@ -73,17 +72,6 @@ bool run_single(struct fake_puppetdb *p, json_t *query, bool facts_expiration, s
     }
     plan_free(plan);
     return ok;
-}
-
-json_t *run_restrict_root(json_t *query) {
-    static const char *const without_nodes[] = {"fact_paths", "environments", "packages"};
-    const char *entity = json_string_value(json_array_get(query, 1));
-    for (size_t i = 0; i < sizeof without_nodes / sizeof without_nodes[0]; i++) {
-        if (str_eq(entity, without_nodes[i])) {
-            return json_incref(query);
-        }
-    }
-    return ast_restrict_to_active(query);
 }
 
 void run_respond(struct http_exchange *ex, const struct query_request *r, const struct buf *rows, int64_t total) {

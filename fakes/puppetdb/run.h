@@ -11,8 +11,6 @@ bool run_query(struct fake_puppetdb *p, json_t *from_query, const struct query_r
 bool run_single(struct fake_puppetdb *p, json_t *from_query, bool facts_expiration, struct buf *out, struct error *err);
 /* Answers with rows as JSON text; total < 0: not asked for. */
 void run_respond(struct http_exchange *ex, const struct query_request *r, const struct buf *rows, int64_t total);
-/* The query as the root endpoint sees it: of entities with certnames only active nodes. New reference. */
-json_t *run_restrict_root(json_t *query);
 /* Runs and answers; `query` is ["from", …]. */
 void run_and_respond(struct fake_puppetdb *p, struct http_exchange *ex, json_t *query, const struct query_request *r);
 

@@ -31,9 +31,9 @@ static json_t *json_as_text(const json_t *value) {
 bool sql_refuse_operator(struct sql_builder *b, const char *left, const char *op, const char *right) {
     return error_set(
         b->err, "pql/refused",
-        "ERROR: operator does not exist: %s %s %s\n  Hint: No operator matches the given name and argument "
+        "ERROR: operator does not exist: %s%s%s %s\n  Hint: No operator matches the given name and argument "
         "types. You might need to add explicit type casts.",
-        left, op, right);
+        left, *left != '\0' ? " " : "", op, right);
 }
 
 static const char *type_of_value(const json_t *value) {
@@ -357,7 +357,18 @@ static json_t *nested(const struct field_path *path, size_t from, const json_t *
     return inner;
 }
 
+/* The document as a whole: no path, and no fact above it. */
+static bool is_whole(const struct sql_field *f, const struct plan_expr *x) {
+    return x->path.count == 1 && f->document_kind != DOCUMENT_TRUSTED;
+}
+
 static bool below_equal(struct sql_builder *b, const struct sql_field *f, const struct plan_expr *x) {
+    if (is_whole(f, x)) {
+        buf_printf(&b->out->text, "ifnull(pdb_contains(%s, ", f->expr);
+        sql_param(b, json_as_text(x->value));
+        put(b, "), 0)");
+        return true;
+    }
     bool scalar = !json_is_array(x->value) && !json_is_object(x->value);
     if (is_facts(f) && scalar && !has_digits(&x->path)) {
         buf_printf(&b->out->text, "(%s IN (SELECT node FROM leaf WHERE path IN ", f->document);
@@ -467,6 +478,9 @@ static bool below_compare(struct sql_builder *b, const struct sql_field *f, cons
 }
 
 static bool below_match(struct sql_builder *b, const struct sql_field *f, const struct plan_expr *x) {
+    if (is_whole(f, x)) {
+        return sql_refuse_operator(b, "", "->>", "jsonb");
+    }
     if (!json_is_string(x->value)) {
         return sql_refuse_operator(b, "text", "~", type_of_value(x->value));
     }

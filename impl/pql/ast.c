@@ -148,6 +148,17 @@ json_t *ast_restrict_to_active(json_t *query) {
     return ast_add_condition(query, json_pack("[s, s, s]", "=", "node_state", "active"));
 }
 
+json_t *ast_restrict_root(json_t *query) {
+    static const char *const without_nodes[] = {"fact_paths", "environments", "packages"};
+    const char *entity = json_string_value(json_array_get(query, 1));
+    for (size_t i = 0; i < sizeof without_nodes / sizeof without_nodes[0]; i++) {
+        if (str_eq(entity, without_nodes[i])) {
+            return json_incref(query);
+        }
+    }
+    return ast_restrict_to_active(query);
+}
+
 /* ---------------------------------------------------------------- reports of agents */
 
 static bool mentions_type(const json_t *node) {

@@ -20,6 +20,8 @@ bool ast_take_apart(json_t *query, struct ast_from *out, struct error *err);
 
 /* Only active nodes, unless the query speaks of a node's state itself. New reference. */
 json_t *ast_restrict_to_active(json_t *query);
+/* ["from", …] as the root endpoint sees it: the same, but for entities that know no nodes. New reference. */
+json_t *ast_restrict_root(json_t *from_query);
 /* AND of a condition with the query, through "from", "extract" and "group_by". Steals `condition`. New reference. */
 json_t *ast_add_condition(json_t *query, json_t *condition);
 

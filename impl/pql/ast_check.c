@@ -153,8 +153,13 @@ static void check_condition_field(struct checker *c, const struct entity *e, con
     struct buf text = BUF_INIT, known = BUF_INIT;
     quote_plain(&text, field);
     entity_list_fields(&known, e, FIELD_QUERYABLE, 0, true);
-    complain(c, "'%s' is not a queryable object for %s. Known queryable objects are %s",
-             text.ptr != NULL ? text.ptr : "", e->alias, known.ptr);
+    const char *what = text.ptr != NULL ? text.ptr : "";
+    if (known.len == 0) {
+        complain(c, "'%s' is not a queryable object for %s. Entity %s has no queryable objects", what, e->alias,
+                 e->alias);
+    } else {
+        complain(c, "'%s' is not a queryable object for %s. Known queryable objects are %s", what, e->alias, known.ptr);
+    }
     buf_free(&text);
     buf_free(&known);
 }

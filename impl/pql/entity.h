@@ -57,6 +57,7 @@ enum {
     FIELD_PROJECT_PATH = 4,   /* "facts.os.name" may be a column */
     FIELD_STORED_BOOLEAN = 8, /* declared as text, stored otherwise: what it is compared with must be that */
     FIELD_STORED_TIME = 16,
+    FIELD_CONDITION = 32, /* stands for a condition: no column */
 };
 
 struct field {

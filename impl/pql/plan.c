@@ -184,7 +184,7 @@ static bool add_group(struct plan *p, const json_t *term, struct error *err) {
     g.field = entity_field(p->entity, span_of(g.path.parts[0].text));
     enum plan_function f;
     bool dotted_elsewhere = g.path.count > 1 && g.field != NULL && (g.field->flags & FIELD_PROJECT_PATH) == 0;
-    if (g.field == NULL || dotted_elsewhere) {
+    if (g.field == NULL || dotted_elsewhere || (g.field->flags & FIELD_CONDITION) != 0) {
         bool is_function = function_by_name(json_string_value(name), &f);
         const struct plan_call *projected = is_function ? call_named(p, f) : NULL;
         if (projected == NULL) {

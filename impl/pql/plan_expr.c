@@ -105,10 +105,30 @@ static bool is_path(const json_t *value) {
     return json_is_array(value);
 }
 
+static struct plan_expr *no_list(const struct field *f, const json_t *path, struct error *err) {
+    struct buf text = BUF_INIT;
+    quote_readable(&text, path);
+    if (f->type == FIELD_ENCODED_PATH) {
+        error_set(err, "pql/refused",
+                  "Input to factpath-to-string does not match schema: [(named (not (sequential? %s)) factpath)]",
+                  text.ptr);
+    } else {
+        error_set(err, "pql/bad-query", "Don't know how to create ISeq from: java.lang.%s",
+                  json_is_boolean(path)   ? "Boolean"
+                  : json_is_integer(path) ? "Integer"
+                                          : "Double");
+    }
+    buf_free(&text);
+    return NULL;
+}
+
 static struct plan_expr *path_expr(enum plan_op op, const struct field *f, json_t *paths, struct error *err) {
     size_t i;
     json_t *path;
     json_array_foreach(paths, i, path) {
+        if (!json_is_array(path) && (f->type == FIELD_ENCODED_PATH || !json_is_string(path))) {
+            return no_list(f, path, err);
+        }
         if (!is_path(path)) { /* the place for the path stays empty in PuppetDB, too */
             error_set(err, "pql/bad-query", "Path array element wasnt string or integer in {0}");
             return NULL;
@@ -251,7 +271,7 @@ static struct plan_expr *build_one_of(const struct entity *e, json_t *node, stru
     }
     switch (f->type) {
     case FIELD_ARRAY:
-        error_set(err, "pql/bad-query", "Operator 'in'...'array' is not supported on array types");
+        error_set(err, "pql/bad-query", "Operator in...array is not supported on array types");
         return NULL;
     case FIELD_PATH:
     case FIELD_ENCODED_PATH:

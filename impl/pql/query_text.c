@@ -60,14 +60,30 @@ static void position(struct span text, size_t offset, size_t *line, size_t *colu
     }
 }
 
-static bool unexpected(struct reader *r, const char *expected) {
-    unsigned char c = (unsigned char)peek(r);
-    size_t len = c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-    struct span character = span_sub(r->text, r->at, len);
-    uint32_t code = len == 1 ? c : c & (0x7fU >> len);
+static uint32_t code_of(struct span character) {
+    unsigned char c = (unsigned char)*character.ptr;
+    uint32_t code = character.len == 1 ? c : c & (0x7fU >> character.len);
     for (size_t i = 1; i < character.len; i++) {
         code = code << 6 | ((unsigned char)character.ptr[i] & 0x3f);
     }
+    return code;
+}
+
+static struct span character_at(const struct reader *r) {
+    unsigned char c = (unsigned char)peek(r);
+    return span_sub(r->text, r->at, c < 0xc0 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4);
+}
+
+/* ']' (code 93) */
+static char *shown(struct span character) {
+    uint32_t code = code_of(character);
+    return code > 0xff ? str_printf("'%.*s' (code %u / 0x%x)", (int)character.len, character.ptr, code, code)
+                       : str_printf("'%.*s' (code %u)", (int)character.len, character.ptr, code);
+}
+
+static bool unexpected(struct reader *r, const char *expected) {
+    struct span character = character_at(r);
+    uint32_t code = code_of(character);
     if (code < 0x20) {
         return wrong(
             r, r->at + 1,
@@ -75,8 +91,18 @@ static bool unexpected(struct reader *r, const char *expected) {
             "tokens",
             code);
     }
-    return wrong(r, r->at + len, "Unexpected character ('%.*s' (code %u)): %s", (int)character.len, character.ptr, code,
-                 expected);
+    char *what = shown(character);
+    wrong(r, r->at + character.len, "Unexpected character (%s): %s", what, expected);
+    mem_free(what);
+    return false;
+}
+
+/* In a number; Jackson points where it last looked. */
+static bool unexpected_in_number(struct reader *r, size_t at, const char *expected) {
+    char *what = shown(character_at(r));
+    wrong(r, at, "Unexpected character (%s) in numeric value: %s", what, expected);
+    mem_free(what);
+    return false;
 }
 
 /* ---------------------------------------------------------------- values */
@@ -108,7 +134,7 @@ static bool read_escape(struct reader *r) {
     return true;
 }
 
-static bool read_string(struct reader *r, const char *what) {
+static bool read_string(struct reader *r, const char *unclosed) {
     r->at++;
     while (!at_end(r)) {
         if (peek(r) == '"') {
@@ -123,22 +149,31 @@ static bool read_string(struct reader *r, const char *what) {
             r->at++;
         }
     }
-    return wrong(r, r->at, "Unexpected end-of-input %s", what);
+    return wrong(r, r->at, "Unexpected end-of-input%s", unclosed);
 }
 
-static bool is_word(char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
-           (c & 0x80) != 0;
+/* What Java calls part of an identifier; of characters beyond ASCII all but spaces and punctuation. */
+static bool is_word(const struct reader *r) {
+    char c = peek(r);
+    if ((c & 0x80) != 0) {
+        uint32_t code = code_of(character_at(r));
+        return code >= 0xc0 && (code < 0x2000 || code > 0x206f);
+    }
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$';
 }
 
 static bool read_word(struct reader *r) {
     size_t start = r->at;
-    while (!at_end(r) && is_word(peek(r))) {
-        r->at++;
+    while (!at_end(r) && is_word(r)) {
+        r->at += character_at(r).len;
     }
     struct span word = span_sub(r->text, start, r->at - start);
     if (span_eq_cstr(word, "true") || span_eq_cstr(word, "false") || span_eq_cstr(word, "null")) {
         return true;
+    }
+    if (span_eq_cstr(word, "NaN") || span_eq_cstr(word, "Infinity")) {
+        return wrong(r, r->at, "Non-standard token '%.*s': enable `JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS` to allow",
+                     (int)word.len, word.ptr);
     }
     return wrong(
         r, r->at,
@@ -147,14 +182,18 @@ static bool read_word(struct reader *r) {
         (int)word.len, word.ptr);
 }
 
-static bool read_digits(struct reader *r, const char *expected) {
+static bool is_digit(const struct reader *r) {
+    return peek(r) >= '0' && peek(r) <= '9';
+}
+
+static bool read_digits(struct reader *r, size_t wrong_at, const char *expected) {
     if (at_end(r)) {
         return wrong(r, r->at, "Unexpected end-of-input in a Number value");
     }
-    if (peek(r) < '0' || peek(r) > '9') {
-        return unexpected(r, expected);
+    if (!is_digit(r)) {
+        return unexpected_in_number(r, wrong_at, expected);
     }
-    while (!at_end(r) && peek(r) >= '0' && peek(r) <= '9') {
+    while (!at_end(r) && is_digit(r)) {
         r->at++;
     }
     return true;
@@ -165,24 +204,24 @@ static bool read_number(struct reader *r) {
         r->at++;
     }
     size_t start = r->at;
-    if (!read_digits(r, "expected digit (0-9) to follow minus sign, for valid numeric value")) {
+    if (!read_digits(r, r->at + 1, "expected digit (0-9) to follow minus sign, for valid numeric value")) {
         return false;
     }
     if (r->text.ptr[start] == '0' && r->at > start + 1) {
-        return wrong(r, start + 2, "Invalid numeric value: Leading zeroes not allowed");
+        return wrong(r, start + 1, "Invalid numeric value: Leading zeroes not allowed");
     }
     if (peek(r) == '.') {
         r->at++;
-        if (!read_digits(r, "Decimal point not followed by a digit")) {
+        if (!read_digits(r, r->at, "Decimal point not followed by a digit")) {
             return false;
         }
     }
     if (peek(r) == 'e' || peek(r) == 'E') {
-        r->at++;
+        size_t after = ++r->at;
         if (peek(r) == '+' || peek(r) == '-') {
             r->at++;
         }
-        return read_digits(r, "Exponent indicator not followed by a digit");
+        return read_digits(r, after, "Exponent indicator not followed by a digit");
     }
     return true;
 }
@@ -212,7 +251,7 @@ static bool read_pair(struct reader *r, size_t opened) {
         return at_end(r) ? wrong_end(r, "Object", opened)
                          : unexpected(r, "was expecting double-quote to start field name");
     }
-    if (!read_string(r, "in field name")) {
+    if (!read_string(r, " in field name")) {
         return false;
     }
     skip_blanks(r);
@@ -221,7 +260,8 @@ static bool read_pair(struct reader *r, size_t opened) {
                          : unexpected(r, "was expecting a colon to separate field name and value");
     }
     r->at++;
-    return read_value(r);
+    skip_blanks(r);
+    return peek(r) == '}' && !at_end(r) ? unexpected(r, "expected a value") : read_value(r);
 }
 
 /* [ … ] or { … }: `close` ends it. */
@@ -264,6 +304,28 @@ static bool read_container(struct reader *r, char close) {
     }
 }
 
+static bool read_odd(struct reader *r) {
+    char c = peek(r);
+    if (c == '+' && r->at + 1 < r->text.len && r->text.ptr[r->at + 1] >= '0' && r->text.ptr[r->at + 1] <= '9') {
+        return unexpected_in_number(r, r->at + 2,
+                                    "JSON spec does not allow numbers to have plus signs: enable "
+                                    "`JsonReadFeature.ALLOW_LEADING_PLUS_SIGN_FOR_NUMBERS` to allow");
+    }
+    if ((c == ']' || c == '}') && r->depth == 0) {
+        return wrong(r, r->at + 1,
+                     "Unexpected close marker '%c': expected '%c' (for root starting at [Source: (StringReader); line: "
+                     "1, column: 0])",
+                     c, c == ']' ? '}' : ']');
+    }
+    if (c == '/') {
+        return unexpected(r,
+                          "maybe a (non-standard) comment? (not recognized as one since Feature 'ALLOW_COMMENTS' not "
+                          "enabled for parser)");
+    }
+    return unexpected(r,
+                      "expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')");
+}
+
 static bool read_value(struct reader *r) {
     skip_blanks(r);
     char c = peek(r);
@@ -277,16 +339,12 @@ static bool read_value(struct reader *r) {
         return read_container(r, '}');
     }
     if (c == '"') {
-        return read_string(r, "in VALUE_STRING");
+        return read_string(r, ": was expecting closing quote for a string value");
     }
     if (c == '-' || (c >= '0' && c <= '9')) {
         return read_number(r);
     }
-    if (is_word(c)) {
-        return read_word(r);
-    }
-    return unexpected(r,
-                      "expected a valid value (JSON String, Number, Array, Object or token 'null', 'true' or 'false')");
+    return is_word(r) ? read_word(r) : read_odd(r);
 }
 
 /* ---------------------------------------------------------------- texts */
@@ -315,12 +373,36 @@ static void report(const struct reader *r, struct error *err) {
     buf_free(&caret);
 }
 
+/* Control characters in strings escaped: PuppetDB takes them as they are. */
+static char *strict(struct span text) {
+    struct buf out = BUF_INIT;
+    bool in_string = false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (in_string && c == '\\') {
+            buf_append_char(&out, c);
+            c = text.ptr[++i];
+        } else if (c == '"') {
+            in_string = !in_string;
+        }
+        if (in_string && (unsigned char)c < 0x20) {
+            buf_printf(&out, "\\u%04x", (unsigned)c);
+        } else {
+            buf_append_char(&out, c);
+        }
+    }
+    return buf_take(&out);
+}
+
+/* Of text that was read well up to `end`. */
 static json_t *only_value(struct span text, size_t end, struct error *err) {
     struct error inner = ERROR_INIT;
-    json_t *value = json_parse(span_sub(text, 0, end), "pql/json", &inner);
-    if (value == NULL) { /* more than Jackson minds: not UTF-8, a lone surrogate */
+    char *clean = strict(span_sub(text, 0, end));
+    json_t *value = json_parse(span_of(clean), "pql/json", &inner);
+    if (value == NULL) { /* more than Jackson minds: not UTF-8, a lone surrogate, a number too large */
         error_set(err, "pql/json", "%s", inner.msg);
     }
+    mem_free(clean);
     error_clear(&inner);
     return value;
 }

@@ -9,6 +9,7 @@
 #include "base/option.h"
 #include "fakes/puppetdb/internal.h"
 #include "fakes/puppetdb/run.h"
+#include "pql/ast.h"
 #include "pql/query_text.h"
 #include "simulator/world/sim.h"
 #include <stdio.h>
@@ -69,7 +70,7 @@ static int64_t run_once(struct fake_puppetdb *p, const char *text, size_t *bytes
     struct query_request r = {.limit = PLAN_NO_LIMIT, .offset = PLAN_NO_LIMIT};
     int64_t total, start = now_us();
     json_t *query = query_parse(span_of(text), &err);
-    json_t *active = query != NULL ? run_restrict_root(query) : NULL;
+    json_t *active = query != NULL ? ast_restrict_root(query) : NULL;
     bool ok = active != NULL && run_query(p, active, &r, &out, &total, &err);
     int64_t took = now_us() - start;
     if (!ok) {

@@ -243,7 +243,7 @@ static void test_event_counts(void **state) {
         {V4 "/events?distinct_resources=true&distinct_start_time=2026-01-01&distinct_end_time=2026-01-02&query="
             "['extract','property']",
          200, "[{'property':'ensure'}]"},
-        {V4 "/events?distinct_resources=false&distinct_start_time=2026-01-02&distinct_end_time=2026-01-03&query="
+        {V4 "/events?distinct_resources=true&distinct_start_time=2026-01-02&distinct_end_time=2026-01-03&query="
             "['extract','property']",
          200, "[]"},
     };

@@ -254,7 +254,7 @@ static const struct {
     {"[\"from\",\"nodes\",[\"in\",\"certname\",[\"array\",\"x\"]]]", "pql/bad-query",
      "Operator 'array' requires a vector argument"},
     {"[\"from\",\"resources\",[\"in\",\"tags\",[\"array\",[\"x\"]]]]", "pql/bad-query",
-     "Operator 'in'...'array' is not supported on array types"},
+     "Operator in...array is not supported on array types"},
     {"[\"from\",\"nodes\",[\">\",[\"fact\",\"a\"],\"x\"]]", "pql/bad-query", "Operator '>' not allowed on value 'x'"},
     {"[\"from\",\"nodes\",[\"in\",[\"fact\",\"a\"],[\"array\",[\"x\",1]]]]", "pql/bad-query",
      "All values in 'array' must be the same type."},
