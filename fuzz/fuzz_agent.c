@@ -182,7 +182,7 @@ static void begin(struct fuzz *f, enum pcp_version version) {
         &(struct http_server_opts){.listen = {.port = 8142, .tls = f->broker_tls}, .routes = routes, .ctx = f}, NULL);
     world_file_mkdir(f->agent_host, "/spool", 0750, true, NULL);
     world_file_mkdir(f->agent_host, "/cache", 0750, true, NULL);
-    sim_program(f->sim, NULL, "dalang-exec", &(struct sim_program){run, at_end, f});
+    sim_program(f->sim, NULL, "dalang-exec", &(struct sim_program){.run = run, .at_end = at_end, .ctx = f});
     agent_begin(f);
 }
 

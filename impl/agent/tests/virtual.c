@@ -201,5 +201,5 @@ void virtual_end(struct bench *b) {
 
 void virtual_install(struct bench *b) {
     list_init(&b->programs);
-    sim_program(b->sim, NULL, "dalang-exec", &(struct sim_program){run, at_end, b});
+    sim_program(b->sim, NULL, "dalang-exec", &(struct sim_program){.run = run, .at_end = at_end, .ctx = b});
 }
