@@ -71,6 +71,10 @@ void violate(struct checks *c, int invariant, const char *format, ...) {
     c->violations[c->violation_count++] = (struct violation){invariant, sim_now_us(c->sim), buf_take(&text)};
 }
 
+void checks_report(struct checks *c, int invariant, const char *text) {
+    violate(c, invariant, "%s", text);
+}
+
 void checks_on_message(struct checks *c, void (*on_message)(void *ctx, const struct checks_message *m), void *ctx) {
     c->on_message = on_message;
     c->message_ctx = ctx;

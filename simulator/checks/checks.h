@@ -60,6 +60,8 @@ void checks_level_end(struct checks *c);
 /* Everything has converged: what has not ended by now never will. */
 void checks_finish(struct checks *c);
 
+/* For whoever drives the run and knows more: what it found wrong. */
+void checks_report(struct checks *c, int invariant, const char *text);
 size_t checks_violation_count(const struct checks *c); /* at most VIOLATIONS_MAX are kept */
 const struct violation *checks_violation(const struct checks *c, size_t i);
 const char *checks_invariant(int number); /* one line */

@@ -24,7 +24,9 @@ struct ask {
 
 struct soak_job {
     char *id;
-    bool over; /* as far as users know */
+    char *task;    /* NULL: a Puppet run */
+    char *message; /* of an echo: its result must say it */
+    bool over;     /* as far as users know */
     uint64_t next_event;
 };
 
@@ -46,6 +48,8 @@ struct soak {
     struct soak_job **jobs;
     size_t job_count, job_cap;
     uint64_t refused;
+    uint32_t messages; /* said so far: each echo has its own */
+    int flaky_exit;
     uint32_t task_limit, deploy_limit;
     const char **agent_names;
     struct rogue *rogues[SOAK_ROGUES];

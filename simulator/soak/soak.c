@@ -56,12 +56,12 @@ static json_t *duration(struct rng *rng) {
     return json_pack("{s:{s:s, s:s}}", "lognormal", "p50", a, "p99", b);
 }
 
-static json_t *behaviours(struct rng *rng) {
+static json_t *behaviours(struct rng *rng, int flaky_exit) {
     return json_pack("{s:{s:{s:o, s:s}, s:{s:o, s:s, s:i}, s:{s:o, s:s}}, s:{s:o, s:{s:f, s:f, s:f}}}", "tasks",
                      "soak::echo", "takes", duration(rng), "stdout", "{\"said\": \"{params.message}\"}", "soak::flaky",
-                     "takes", duration(rng), "stderr", "it broke", "exit", (int)rng_below(rng, 3), "soak::secret",
-                     "takes", duration(rng), "stdout", "{\"done\": true}", "puppet_run", "takes", duration(rng),
-                     "status", "unchanged", 0.6, "changed", 0.3, "failed", 0.1);
+                     "takes", duration(rng), "stderr", "it broke", "exit", flaky_exit, "soak::secret", "takes",
+                     duration(rng), "stdout", "{\"done\": true}", "puppet_run", "takes", duration(rng), "status",
+                     "unchanged", 0.6, "changed", 0.3, "failed", 0.1);
 }
 
 /* One more user, who may run one task and nothing else. */
@@ -140,7 +140,8 @@ static bool set_up(struct soak *s, struct error *err) {
         checks_broker(s->checks, name, (uint16_t)(8142 + 100 * i));
     }
     checks_secret(s->checks, SOAK_SECRET);
-    json_t *how = behaviours(&rng), *known = state();
+    s->flaky_exit = (int)rng_below(&rng, 3);
+    json_t *how = behaviours(&rng, s->flaky_exit), *known = state();
     struct simulated_opts opts = {.sim = s->sim,
                                   .agents = r->agents,
                                   .brokers = r->brokers,

@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static const uint64_t LOOK_EVERY_US = 700 * SIM_MS;
@@ -62,15 +63,19 @@ void ask_url(struct soak *s, const char *method, const char *url, json_t *body, 
 
 /* ---- starting jobs */
 
+/* job: what was asked for, "task" or "task message"; "" for a Puppet run. */
 static void on_started(struct soak *s, int status, const json_t *body, const char *job) {
     const char *id = json_str(json_object_get(body, "job"), "name");
-    (void)job;
+    struct span message = span_of(job), task;
     if (status != 202 || id == NULL) {
         s->refused++;
         return;
     }
     struct soak_job *j = mem_zalloc(sizeof(*j));
     j->id = str_dup(id);
+    span_split(&message, ' ', &task);
+    j->task = task.len != 0 ? span_dup(task) : NULL;
+    j->message = message.len != 0 ? span_dup(message) : NULL;
     s->jobs = mem_grow(s->jobs, &s->job_cap, s->job_count + 1, sizeof(struct soak_job *));
     s->jobs[s->job_count++] = j;
 }
@@ -94,8 +99,17 @@ static json_t *scope(struct soak *s) {
 }
 
 static void start_task(struct soak *s, const char *task, json_t *params, const char *token) {
+    const char *message = json_str(params, "message");
+    char *asked = str_printf("%s%s%s", task, message != NULL ? " " : "", message != NULL ? message : "");
     json_t *body = json_pack("{s:s, s:o, s:o}", "task", task, "params", params, "scope", scope(s));
-    ask(s, "POST", "command/task", body, token, NULL, on_started);
+    ask(s, "POST", "command/task", body, token, asked, on_started);
+    mem_free(asked);
+}
+
+static json_t *echo(struct soak *s) {
+    char text[32];
+    snprintf(text, sizeof(text), "message-%u", ++s->messages);
+    return json_pack("{s:s}", "message", text);
 }
 
 static void start_deploy(struct soak *s) {
@@ -106,7 +120,7 @@ static void start_deploy(struct soak *s) {
     if (rng_chance(&s->rng, 300000)) {
         json_set(body, "noop", json_true());
     }
-    ask(s, "POST", "command/deploy", body, NULL, NULL, on_started);
+    ask(s, "POST", "command/deploy", body, NULL, "", on_started);
 }
 
 static void on_start(void *ctx) {
@@ -120,7 +134,7 @@ static void on_start(void *ctx) {
         start_task(s, "soak::secret", json_pack("{s:s}", "password", SOAK_SECRET), NULL);
         break;
     case 3:
-        start_task(s, "soak::echo", json_pack("{s:s}", "message", "mine"), SOAK_LIMITED_TOKEN);
+        start_task(s, "soak::echo", echo(s), SOAK_LIMITED_TOKEN);
         break;
     case 4:
         start_task(s, "soak::flaky", json_object(), SOAK_LIMITED_TOKEN); /* may not */
@@ -129,7 +143,7 @@ static void on_start(void *ctx) {
         start_task(s, "soak::flaky", json_object(), NULL);
         break;
     default:
-        start_task(s, "soak::echo", json_pack("{s:s}", "message", "hello"), NULL);
+        start_task(s, "soak::echo", echo(s), NULL);
         break;
     }
     if (--s->jobs_left > 0) {
@@ -168,11 +182,45 @@ static void get(struct soak *s, const char *job, const char *what,
     mem_free(target);
 }
 
+/* Whatever happened on the way: a result is that of this job's task on that node. */
+static void check_result(struct soak *s, const struct soak_job *j, const json_t *node) {
+    const char *state = json_str(node, "state"), *name = json_str(node, "name");
+    const json_t *result = json_object_get(node, "result");
+    bool finished = str_eq(state, "finished"), failed = str_eq(state, "failed"), right = true;
+    if (j->message != NULL && finished) {
+        right = str_eq(json_str(result, "said"), j->message);
+    } else if (j->message != NULL && failed) {
+        right = false; /* an echo ends with 0 */
+    } else if (str_eq(j->task, "soak::flaky")) {
+        right = !(s->flaky_exit == 0 ? failed : finished);
+    }
+    if (!right) {
+        char *said = json_text(result);
+        char *text = str_printf("node %s of job %s (%s %s) is %s with the result of something else: %s", name, j->id,
+                                j->task, j->message != NULL ? j->message : "", state, said);
+        checks_report(s->checks, 1, text);
+        mem_free(text);
+        mem_free(said);
+    }
+}
+
+static void on_nodes(struct soak *s, int status, const json_t *body, const char *job) {
+    size_t n;
+    json_t *node;
+    for (size_t i = 0; status == 200 && i < s->job_count; i++) {
+        if (strcmp(s->jobs[i]->id, job) == 0) {
+            json_array_foreach(json_object_get(body, "items"), n, node) {
+                check_result(s, s->jobs[i], node);
+            }
+        }
+    }
+}
+
 static void look_at(struct soak *s, struct soak_job *j) {
     char what[64];
     switch (rng_below(&s->rng, 6)) {
     case 0:
-        get(s, j->id, "/nodes", NULL);
+        get(s, j->id, "/nodes", on_nodes);
         break;
     case 1:
         get(s, j->id, "", on_job);
@@ -234,7 +282,7 @@ void users_read_everything(struct soak *s) {
     for (size_t i = 0; i < checks_job_count(s->checks); i++) {
         const char *id = checks_job_id(s->checks, i);
         get(s, id, "", NULL);
-        get(s, id, "/nodes", NULL);
+        get(s, id, "/nodes", on_nodes);
         get(s, id, "/events?start=0", NULL);
     }
 }
@@ -249,6 +297,8 @@ void users_end(struct soak *s) {
     }
     for (size_t i = 0; i < s->job_count; i++) {
         mem_free(s->jobs[i]->id);
+        mem_free(s->jobs[i]->task);
+        mem_free(s->jobs[i]->message);
         mem_free(s->jobs[i]);
     }
     mem_free(s->jobs);
