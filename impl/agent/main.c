@@ -2,6 +2,7 @@
 #include "agent/agent.h"
 #include "agent/daemon/daemonize.h"
 #include "agent/daemon/log.h"
+#include "agent/daemon/trim.h"
 #include "agent/settings.h"
 #include "base/mem.h"
 #include "world/real.h"
@@ -17,7 +18,7 @@
 
 extern char **environ;
 
-enum { GOODBYE_MS = 1000, SETTLE_MS = 200, CREDENTIAL_FILES = 4 };
+enum { GOODBYE_MS = 1000, SETTLE_MS = 200, TRIM_MS = 1000, CREDENTIAL_FILES = 4 };
 
 struct daemon {
     struct agent_settings *settings;
@@ -34,6 +35,7 @@ struct daemon {
     struct timer goodbye;
     struct world_watch *watches[CREDENTIAL_FILES]; /* certificate, key, CA, CRL: read again when they change */
     struct timer changed;
+    struct timer trim;
     int ended_by; /* a signal; 0: none */
     int exit_code;
 };
@@ -214,10 +216,21 @@ static void on_refused(void *ctx, struct agent *a, const char *reason) {
     real_world_stop(d->world);
 }
 
+/* Something was to be done; when nothing more comes for a while, what it took is given back. */
+static void trim(void *ctx) {
+    (void)ctx;
+    memory_trim();
+}
+
+static void busy(struct daemon *d) {
+    world_timer_start(d->world, &d->trim, TRIM_MS, trim, d);
+}
+
 static void on_access(void *ctx, struct agent *a, enum agent_access outcome, const char *broker, struct span sender,
                       struct span type, struct span id) {
     struct daemon *d = ctx;
     (void)a;
+    busy(d);
     if (d->access_file != NULL && d->log.level != LOG_OFF) {
         agent_log_access(d->access_file, outcome, broker, sender, type, id);
     }
@@ -226,6 +239,11 @@ static void on_access(void *ctx, struct agent *a, enum agent_access outcome, con
 static void stop_now(void *ctx) {
     struct daemon *d = ctx;
     real_world_stop(d->world);
+}
+
+static void on_connected(void *ctx, struct agent *a) {
+    (void)a;
+    busy(ctx);
 }
 
 static void on_disconnected(void *ctx, struct agent *a) {
@@ -329,8 +347,11 @@ static void run(struct daemon *d) {
     d->config.helper_dir = d->directory;
     d->config.shell = own_shell();
     d->config.environment = (const char *const *)environ;
-    d->hooks =
-        (struct agent_hooks){.refused = on_refused, .disconnected = on_disconnected, .access = on_access, .ctx = d};
+    d->hooks = (struct agent_hooks){.connected = on_connected,
+                                    .disconnected = on_disconnected,
+                                    .refused = on_refused,
+                                    .access = on_access,
+                                    .ctx = d};
     struct agent_self self = {.name = world_tls_self(d->tls)->common_name,
                               .tls = d->tls,
                               .spool_dir = agent_settings_text(d->settings, "spool-dir"),
@@ -341,6 +362,7 @@ static void run(struct daemon *d) {
     agent_start(d->agent);
     real_world_run(d->world);
     agent_free(d->agent);
+    world_timer_stop(d->world, &d->trim);
     unwatch_credentials(d);
 }
 

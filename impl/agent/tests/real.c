@@ -37,6 +37,19 @@ bool real_exists(const struct real *r, const char *name) {
     return exists;
 }
 
+unsigned long real_proc_number(const struct real *r, const char *name) {
+    enum { STATUS_MAX = 8192 };
+    char *path = str_printf("/proc/%lld/status", (long long)world_process_pid(r->agent));
+    struct buf text = BUF_INIT;
+    assert_true(world_file_read_at(r->world, path, 0, STATUS_MAX, &text, NULL));
+    const char *at = strstr(text.ptr, name);
+    assert_non_null(at);
+    unsigned long number = strtoul(at + strlen(name), NULL, 10);
+    buf_free(&text);
+    mem_free(path);
+    return number;
+}
+
 void real_command(const char *format, ...) {
     va_list args;
     struct buf text = BUF_INIT;

@@ -62,6 +62,8 @@ char *real_task(struct real *r, bool non_blocking, const char *script, const cha
 char *real_path(const struct real *r, const char *name); /* below dir; mem_free() it */
 char *real_read(const struct real *r, const char *name); /* NULL when absent; mem_free() it */
 void real_write(const struct real *r, const char *name, const char *text);
+/* The number behind "name" in /proc/PID/status of the running agent: "VmRSS:" in KiB, "Threads:". */
+unsigned long real_proc_number(const struct real *r, const char *name);
 bool real_exists(const struct real *r, const char *name);
 void real_command(const char *format, ...) __attribute__((format(printf, 1, 2))); /* through a shell; must succeed */
 

@@ -287,26 +287,6 @@ static void a_key_with_a_pass_phrase_is_refused(void **state) {
     real_free(r);
 }
 
-/* agent.md, resource use: the reference needs 27 MB. */
-static void an_idle_agent_is_small(void **state) {
-    (void)state;
-    struct real *r = real_new();
-    real_agent_start(r, NULL);
-    real_pause(r, 200);
-    char *status = str_printf("/proc/%lld/status", (long long)world_process_pid(r->agent));
-    struct buf text = BUF_INIT;
-    assert_true(world_file_read_at(r->world, status, 0, 8192, &text, NULL));
-    const char *rss = strstr(text.ptr, "VmRSS:");
-    assert_non_null(rss);
-    print_message("idle: %.*s\n", (int)strcspn(rss, "\n"), rss);
-#if !defined(__SANITIZE_ADDRESS__)
-    assert_true(atoi(rss + 6) < 9 * 1024); /* most of it OpenSSL, shared with whoever else uses it */
-#endif
-    buf_free(&text);
-    mem_free(status);
-    real_free(r);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(help_and_version),
@@ -318,7 +298,6 @@ int main(void) {
         cmocka_unit_test(an_existing_configuration_file_works),
         cmocka_unit_test(a_new_revocation_list_counts),
         cmocka_unit_test(a_key_with_a_pass_phrase_is_refused),
-        cmocka_unit_test(an_idle_agent_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
