@@ -126,7 +126,7 @@ static void warn_unknown(struct settings_reader *r, const json_t *object, const 
                          const struct setting *table) {
     const char *known[TABLE_MAX];
     size_t count = 0;
-    for (; table[count].key != NULL && count < TABLE_MAX; count++) {
+    for (; count < TABLE_MAX && table[count].key != NULL; count++) {
         known[count] = table[count].key;
     }
     const char *near = nearest_word(key, known, count);

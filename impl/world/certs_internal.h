@@ -10,7 +10,7 @@ struct certs_ca {
     X509 *cert;
     EVP_PKEY *key;
     uint64_t next_serial;
-    STACK_OF(X509_REVOKED) * revoked;
+    STACK_OF(X509_REVOKED) *revoked;
     struct certs_mint *mint; /* what minted certificates have in common; made at the first */
 };
 

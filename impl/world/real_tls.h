@@ -24,8 +24,8 @@ struct real_tls_state {
     SSL_CTX *ctx;
     X509 *cert; /* or NULL */
     EVP_PKEY *key;
-    STACK_OF(X509) * chain;
-    STACK_OF(X509_CRL) * crls;
+    STACK_OF(X509) *chain;
+    STACK_OF(X509_CRL) *crls;
     char **crl_issuers; /* text of each of crls */
     struct real_identity *self;
     char *ciphers;

@@ -43,7 +43,7 @@ static bool pem_ended(void) {
     return end;
 }
 
-static STACK_OF(X509) * read_certs(const char *path, struct error *err) {
+static STACK_OF(X509) *read_certs(const char *path, struct error *err) {
     BIO *file = open_pem(path, err);
     if (file == NULL) {
         return NULL;

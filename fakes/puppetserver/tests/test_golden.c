@@ -339,6 +339,7 @@ static char **recordings(size_t *count) {
         }
     }
     closedir(dir);
+    assert_non_null(names);
     qsort(names, *count, sizeof *names, by_name);
     return names;
 }

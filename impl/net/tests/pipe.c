@@ -178,7 +178,7 @@ static struct pipe_conn *conn_new(struct pipe_world *pw, struct world *w) {
     c->base.ops = &conn_ops;
     c->base.world = w;
     c->pw = pw;
-    snprintf(c->remote, sizeof(c->remote), "10.0.0.1:%u", ++pw->next_port);
+    snprintf(c->remote, sizeof(c->remote), "10.0.0.1:%u", (unsigned)++pw->next_port);
     list_push_back(&pw->conns, &c->link);
     return c;
 }

@@ -207,7 +207,7 @@ int real_wait_end(struct real *r) {
 
 int real_run_it(struct real *r, const char *const *arguments) {
     const char *argv[16] = {BIN_DIR "/dalang-orchestrator"};
-    for (size_t i = 0; arguments[i] != NULL && i < 14; i++) {
+    for (size_t i = 0; i < 14 && arguments[i] != NULL; i++) {
         argv[i + 1] = arguments[i];
     }
     spawn_it(r, argv);
