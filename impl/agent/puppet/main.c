@@ -4,6 +4,7 @@
  *   pxp-module-puppet ACTION         any other action runs `puppet agent`; the request comes as JSON on standard input
  *
  * Exit code 0, 1 with an "error" in the result, 5 when the output files cannot be opened. */
+#include "agent/puppet/environment.h"
 #include "agent/puppet/flags.h"
 #include "agent/puppet/report.h"
 #include "base/json.h"
@@ -77,7 +78,12 @@ static int run_puppet(const struct module *m, const json_t *arguments, bool keep
         argv[i + 2] = json_string_value(json_array_get(arguments, i));
     }
     struct child c = {.keep_output = keep_output};
-    world_spawn(m->world, &(struct world_spawn){.argv = argv, .on_output = on_output, .umask = -1}, on_exit_of, &c);
+    char **environment = puppet_environment();
+    world_spawn(m->world,
+                &(struct world_spawn){
+                    .argv = argv, .env = (const char *const *)environment, .on_output = on_output, .umask = -1},
+                on_exit_of, &c);
+    puppet_environment_free(environment);
     while (!c.done) {
         real_world_turn(m->world, true);
     }

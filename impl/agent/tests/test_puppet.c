@@ -1,110 +1,10 @@
 /* pxp-module-puppet against the recordings of the reference's module (golden/pxp-module-puppet): the same requests,
  * with a stand-in for `puppet` that leaves behind what the recorded one did. */
-#include "base/json.h"
+#include "agent/tests/puppet_rig.h"
 #include "base/mem.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-/* cmocka wants the headers above first */
-#include <cmocka.h>
-
-struct fixture {
-    char dir[64];
-    char *puppet; /* the stand-in */
-};
-
-static char *path_of(const struct fixture *f, const char *name) {
-    return str_printf("%s/%s", f->dir, name);
-}
-
-static void put(const struct fixture *f, const char *name, const char *text) {
-    char *path = path_of(f, name);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-    mem_free(path);
-}
-
-static char *slurp(const char *path) {
-    FILE *file = fopen(path, "r");
-    struct buf text = BUF_INIT;
-    char piece[4096];
-    size_t n;
-    if (file == NULL) {
-        return NULL;
-    }
-    while ((n = fread(piece, 1, sizeof piece, file)) > 0) {
-        buf_append(&text, piece, n);
-    }
-    fclose(file);
-    return buf_take(&text);
-}
-
-/* What it does stands in files beside it: report.yaml, exit, and names of files to make or remove. */
-static const char stand_in[] =
-    "#!/bin/sh\n"
-    "cd \"$(dirname \"$0\")\"\n"
-    "echo \"$@\" >> calls\n"
-    "if [ \"$2\" = --configprint ]; then\n"
-    "  [ -e no-settings ] && exit 1\n"
-    "  for s in agent_catalog_run_lockfile agent_disabled_lockfile; do echo \"$s = $PWD/$s\"; done\n"
-    "  echo \"lastrunreport = $PWD/last_run_report.yaml\"; exit 0\n"
-    "fi\n"
-    "echo noise; echo noise >&2\n"
-    "[ -e agent_catalog_run_lockfile ] && exit 1\n"
-    "[ -e agent_disabled_lockfile ] && exit 1\n"
-    "[ -e report.yaml ] && cp report.yaml last_run_report.yaml\n"
-    "exit $(cat exit 2>/dev/null || echo 0)\n";
-
-static int setup(void **state) {
-    struct fixture *f = mem_zalloc(sizeof *f);
-    strcpy(f->dir, "/tmp/dalang-puppet-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    put(f, "puppet", stand_in);
-    f->puppet = path_of(f, "puppet");
-    assert_int_equal(chmod(f->puppet, 0755), 0);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct fixture *f = *state;
-    char *command = str_printf("rm -rf %s", f->dir);
-    assert_int_equal(system(command), 0);
-    mem_free(command);
-    mem_free(f->puppet);
-    mem_free(f);
-    return 0;
-}
-
-/* Runs the module; its standard output, mem_free() it. */
-static char *run_module(const struct fixture *f, const char *action, const char *input, int *code) {
-    put(f, "input", input);
-    char *command =
-        str_printf(BIN_DIR "/pxp-module-puppet %s < %s/input > %s/output 2> %s/errors", action, f->dir, f->dir, f->dir);
-    int status = system(command);
-    assert_true(WIFEXITED(status));
-    *code = WEXITSTATUS(status);
-    char *path = path_of(f, "output"), *text = slurp(path), *errors_path = path_of(f, "errors"),
-         *errors = slurp(errors_path);
-    assert_string_equal(errors, "");
-    mem_free(errors);
-    mem_free(errors_path);
-    mem_free(path);
-    mem_free(command);
-    return text;
-}
-
-static char *request(const struct fixture *f, const char *input) {
-    return str_printf("{\"input\":%s,\"configuration\":{\"puppet_bin\":\"%s\"}}", input, f->puppet);
-}
 
 /* ---------------------------------------------------------------------------------------- recordings */
 
@@ -146,29 +46,29 @@ static const char *const files_of_a_run[] = {
     "calls",       "no-settings"};
 
 /* Puts the stand-in into the state that leads to this result. */
-static void arrange(const struct fixture *f, const json_t *result) {
+static void arrange(const struct puppet_rig *f, const json_t *result) {
     for (size_t i = 0; i < sizeof files_of_a_run / sizeof files_of_a_run[0]; i++) {
-        char *path = path_of(f, files_of_a_run[i]);
+        char *path = rig_path(f, files_of_a_run[i]);
         unlink(path);
         mem_free(path);
     }
     const char *type = json_str(result, "error_type"), *error = json_str(result, "error");
     char code[16];
     snprintf(code, sizeof code, "%lld\n", (long long)json_int(result, "exitcode", 0));
-    put(f, "exit", code);
+    rig_put(f, "exit", code);
     if (type == NULL || strcmp(type, "agent_exit_non_zero") == 0) {
         char *report = report_for(result);
-        put(f, "report.yaml", report);
+        rig_put(f, "report.yaml", report);
         mem_free(report);
     } else if (strcmp(type, "agent_disabled") == 0) {
-        put(f, "agent_disabled_lockfile", "");
+        rig_put(f, "agent_disabled_lockfile", "");
     } else if (strcmp(type, "no_last_run_report") == 0 && strstr(error, "unexpected") != NULL) {
-        put(f, "last_run_report.yaml", "--- {}\n"); /* of an earlier run */
+        rig_put(f, "last_run_report.yaml", "--- {}\n"); /* of an earlier run */
     }
 }
 
-static void play(const struct fixture *f, const char *name) {
-    char *path = str_printf("%s/scenarios/golden/pxp-module-puppet/%s", SOURCE_DIR, name), *text = slurp(path);
+static void play(const struct puppet_rig *f, const char *name) {
+    char *path = str_printf("%s/scenarios/golden/pxp-module-puppet/%s", SOURCE_DIR, name), *text = rig_slurp(path);
     json_t *recording = json_parse(span_of(text), "test", NULL);
     assert_non_null(recording);
     const json_t *given = json_object_get(json_object_get(recording, "request"), "stdin");
@@ -197,13 +97,13 @@ static void play(const struct fixture *f, const char *name) {
     const json_t *argv = json_object_get(json_object_get(recording, "request"), "argv");
     const char *action = json_string_value(json_array_get(argv, 1));
     int code;
-    char *output = run_module(f, action != NULL ? action : "", input, &code);
+    char *output = rig_run(f, action != NULL ? action : "", input, &code);
     if (files != NULL && json_is_object(json_object_get(files, "stdout"))) {
-        char *out_path = path_of(f, "stdout"), *code_path = path_of(f, "exitcode");
+        char *out_path = rig_path(f, "stdout"), *code_path = rig_path(f, "exitcode");
         assert_string_equal(output, "");
         mem_free(output);
-        output = slurp(out_path);
-        char *code_text = slurp(code_path);
+        output = rig_slurp(out_path);
+        char *code_text = rig_slurp(code_path);
         assert_string_equal(code_text, json_str(files, "exitcode"));
         mem_free(code_text);
         mem_free(out_path);
@@ -276,8 +176,8 @@ static void as_recorded(void **state) {
 
 /* ---------------------------------------------------------------------------------------- what no recording shows */
 
-static char *calls(const struct fixture *f) {
-    char *path = path_of(f, "calls"), *text = slurp(path), *last = strrchr(text, '\n');
+static char *calls(const struct puppet_rig *f) {
+    char *path = rig_path(f, "calls"), *text = rig_slurp(path), *last = strrchr(text, '\n');
     *last = '\0';
     last = strrchr(text, '\n');
     char *line = str_dup(last != NULL ? last + 1 : text);
@@ -287,7 +187,7 @@ static char *calls(const struct fixture *f) {
 }
 
 static void arguments_of_puppet(void **state) {
-    const struct fixture *f = *state;
+    const struct puppet_rig *f = *state;
     const struct {
         const char *input, *arguments;
     } cases[] = {
@@ -299,7 +199,7 @@ static void arguments_of_puppet(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int code;
-        char *input = request(f, cases[i].input), *output = run_module(f, "run", input, &code), *line = calls(f);
+        char *input = rig_request(f, cases[i].input), *output = rig_run(f, "run", input, &code), *line = calls(f);
         assert_string_equal(line, cases[i].arguments);
         mem_free(line);
         mem_free(output);
@@ -308,7 +208,7 @@ static void arguments_of_puppet(void **state) {
 }
 
 static void blanks_do_not_hide_a_flag(void **state) {
-    const struct fixture *f = *state;
+    const struct puppet_rig *f = *state;
     const char *flags[] = {"[\"\\t--certname\"]",
                            "[\" --daemonize\"]",
                            "[\"--noop \",\"--no-onetime\"]",
@@ -319,8 +219,8 @@ static void blanks_do_not_hide_a_flag(void **state) {
                            "[\"--noop\\u0000x\"]"};
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
         int code;
-        char *input = str_printf("{\"flags\":%s}", flags[i]), *whole = request(f, input),
-             *output = run_module(f, "run", whole, &code);
+        char *input = str_printf("{\"flags\":%s}", flags[i]), *whole = rig_request(f, input),
+             *output = rig_run(f, "run", whole, &code);
         assert_int_equal(code, 1);
         assert_non_null(strstr(output, "\"error_type\":\"invalid_json\""));
         mem_free(output);
@@ -330,13 +230,13 @@ static void blanks_do_not_hide_a_flag(void **state) {
 }
 
 static void a_lock_is_waited_for(void **state) {
-    const struct fixture *f = *state;
-    put(f, "agent_catalog_run_lockfile", "1");
-    put(f, "report.yaml", "--- !ruby/object:X\nstatus: changed\n");
+    const struct puppet_rig *f = *state;
+    rig_put(f, "agent_catalog_run_lockfile", "1");
+    rig_put(f, "report.yaml", "--- !ruby/object:X\nstatus: changed\n");
     char *command = str_printf("(sleep 0.5; rm %s/agent_catalog_run_lockfile) &", f->dir);
     assert_int_equal(system(command), 0);
     int code;
-    char *input = request(f, "{\"flags\":[]}"), *output = run_module(f, "run", input, &code);
+    char *input = rig_request(f, "{\"flags\":[]}"), *output = rig_run(f, "run", input, &code);
     assert_int_equal(code, 0);
     assert_non_null(strstr(output, "\"environment\":\"unknown\",\"status\":\"changed\",\"metrics\":{},\"exitcode\":0"));
     mem_free(output);
@@ -344,15 +244,93 @@ static void a_lock_is_waited_for(void **state) {
     mem_free(command);
 }
 
+/* Another run takes the lock whenever it is free: after the second attempt the module gives up. */
+static void a_lock_that_is_always_taken(void **state) {
+    const struct puppet_rig *f = *state;
+    rig_put(f, "agent_catalog_run_lockfile", "1");
+    rig_put(f, "relock", "");
+    char *command = str_printf("(sleep 0.5; rm %s/agent_catalog_run_lockfile) &", f->dir);
+    assert_int_equal(system(command), 0);
+    int code;
+    char *input = rig_request(f, "{\"flags\":[]}"), *output = rig_run(f, "run", input, &code);
+    assert_int_equal(code, 1);
+    assert_non_null(strstr(output, "\"error_type\":\"agent_locked\",\"error\":\"Puppet agent run is already in "
+                                   "progress\""));
+    mem_free(output);
+    mem_free(input);
+    mem_free(command);
+}
+
+static bool environment_has(const struct puppet_rig *f, const char *line) {
+    char *path = rig_path(f, "environment"), *text = rig_slurp(path), *whole = str_printf("\n%s", text);
+    char *wanted = str_printf("\n%s\n", line);
+    bool has = strstr(whole, wanted) != NULL;
+    mem_free(wanted);
+    mem_free(whole);
+    mem_free(text);
+    mem_free(path);
+    return has;
+}
+
+/* In an ASCII locale Ruby is told to use UTF-8; otherwise its options are nobody's business. */
+static void ruby_reads_utf_8(void **state) {
+    const struct puppet_rig *f = *state;
+    const struct {
+        const char *lc_all, *given, *line;
+        bool is_there;
+    } cases[] = {
+        {"C", "", "RUBYOPT= -EUTF-8", true},
+        {"POSIX", "-w", "RUBYOPT=-w -EUTF-8", true},
+        {"no_SUCH.locale", "-w", "RUBYOPT=-w -EUTF-8", true},
+        {"C.UTF-8", "-w", "RUBYOPT=-w", true},
+    };
+    char *input = rig_request(f, "{\"flags\":[]}");
+    rig_put(f, "report.yaml", "--- !ruby/object:X\nstatus: changed\n");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int code;
+        setenv("LC_ALL", cases[i].lc_all, 1);
+        setenv("RUBYOPT", cases[i].given, 1);
+        mem_free(rig_run(f, "run", input, &code));
+        assert_int_equal(environment_has(f, cases[i].line), cases[i].is_there);
+        char *locale = str_printf("LC_ALL=%s", cases[i].lc_all);
+        assert_true(environment_has(f, locale)); /* as it was */
+        mem_free(locale);
+    }
+    unsetenv("LC_ALL");
+    unsetenv("RUBYOPT");
+    mem_free(input);
+}
+
+/* Anybody but root gets who he is from the passwd entry, whatever the environment says. */
+static void users_know_who_they_are(void **state) {
+    const struct puppet_rig *f = *state;
+    if (geteuid() != 0) {
+        print_message("needs root to become somebody else\n");
+        skip();
+    }
+    char *input = rig_request(f, "{\"flags\":[]}");
+    rig_put(f, "input", input);
+    char *command = str_printf("chmod 777 %s && HOME=/nowhere USER=me setpriv --reuid=nobody --clear-groups %s "
+                               "run < %s/input > %s/output",
+                               f->dir, BIN_DIR "/pxp-module-puppet", f->dir, f->dir);
+    rig_put(f, "report.yaml", "--- !ruby/object:X\nstatus: changed\n");
+    assert_int_equal(system(command), 0);
+    assert_true(environment_has(f, "HOME=/nonexistent"));
+    assert_true(environment_has(f, "USER=nobody"));
+    assert_true(environment_has(f, "LOGNAME=nobody"));
+    mem_free(command);
+    mem_free(input);
+}
+
 static void reports_that_are_none(void **state) {
-    const struct fixture *f = *state;
+    const struct puppet_rig *f = *state;
     const char *reports[] = {"--- [", "- a\n- list\n", "just text\n", "a: &x [*y]\n", ""};
     for (size_t i = 0; i < sizeof reports / sizeof reports[0]; i++) {
-        put(f, "report.yaml", reports[i]);
-        char *old = path_of(f, "last_run_report.yaml");
+        rig_put(f, "report.yaml", reports[i]);
+        char *old = rig_path(f, "last_run_report.yaml");
         unlink(old);
         int code;
-        char *input = request(f, "{\"flags\":[]}"), *output = run_module(f, "run", input, &code);
+        char *input = rig_request(f, "{\"flags\":[]}"), *output = rig_run(f, "run", input, &code);
         assert_int_equal(code, 1);
         if (strstr(output, "\"error_type\":\"invalid_last_run_report\"") == NULL ||
             strstr(output, "could not be loaded: ") == NULL) {
@@ -364,96 +342,16 @@ static void reports_that_are_none(void **state) {
     }
 }
 
-/* ---------------------------------------------------------------------------------------- the real Puppet */
-
-static const char *real_puppet(void) {
-    static const char *const places[] = {"/opt/puppetlabs/bin/puppet", "/usr/bin/puppet"};
-    for (size_t i = 0; i < 2; i++) {
-        if (access(places[i], X_OK) == 0) {
-            return places[i];
-        }
-    }
-    return NULL;
-}
-
-/* A machine of its own for it: every directory below ours, no server. */
-static void put_real_puppet(const struct fixture *f) {
-    char *script =
-        str_printf("#!/bin/sh\nexport HOME=%s\nexec %s \"$@\" --confdir %s/conf --vardir %s/var --codedir %s/code "
-                   "--rundir %s/run --logdir %s/log --publicdir %s/pub --server localhost --serverport 1 "
-                   "--waitforcert 0 --no-usecacheonfailure\n",
-                   f->dir, real_puppet(), f->dir, f->dir, f->dir, f->dir, f->dir, f->dir);
-    put(f, "puppet", script);
-    mem_free(script);
-}
-
-static void with_a_real_puppet(void **state) {
-    const struct fixture *f = *state;
-    if (real_puppet() == NULL) {
-        print_message("no Puppet on this machine\n");
-        skip();
-    }
-    put_real_puppet(f);
-    char *lock = str_printf("mkdir -p %s/var/state && echo '{\"disabled_message\":\"testing\"}' > "
-                            "%s/var/state/agent_disabled.lock",
-                            f->dir, f->dir);
-    assert_int_equal(system(lock), 0);
-    int code;
-    char *input = request(f, "{\"flags\":[\"--noop\"],\"job\":\"1\"}"), *output = run_module(f, "run", input, &code);
-    assert_int_equal(code, 1);
-    assert_non_null(strstr(output, "\"exitcode\":1,\"version\":1,\"error_type\":\"agent_disabled\""));
-    mem_free(output);
-    mem_free(input);
-    mem_free(lock);
-}
-
-/* The helper of `apply`: a catalog is applied, nothing of the machine's own configuration is touched. */
-static void a_catalog_is_applied(void **state) {
-    const struct fixture *f = *state;
-    if (real_puppet() == NULL) {
-        print_message("no Puppet on this machine\n");
-        skip();
-    }
-    char *path = path_of(f, "made");
-    char *text = str_printf(
-        "{\"action\":\"apply\",\"environment\":\"production\",\"plugin_cache\":\"%s/plugins\",\"ca\":\"\",\"crt\":\"\","
-        "\"key\":\"\",\"crl\":\"\",\"proxy\":\"\",\"primary_uris\":[],\"apply_options\":{\"noop\":false},\"catalog\":{"
-        "\"name\":\"n\",\"version\":1,\"environment\":\"production\",\"catalog_uuid\":\"x\",\"catalog_format\":1,"
-        "\"tags\":[],\"classes\":[],\"resources\":[{\"type\":\"File\",\"title\":\"%s\",\"tags\":[],\"exported\":false,"
-        "\"parameters\":{\"ensure\":\"file\",\"content\":\"applied\\n\"}}],\"edges\":[]}}",
-        f->dir, path);
-    put(f, "request", text);
-    char *command =
-        str_printf(BIN_DIR "/apply_ruby_shim.rb < %s/request > %s/report 2> %s/errors", f->dir, f->dir, f->dir);
-    char *errors_path = path_of(f, "errors"), *report_path = path_of(f, "report");
-    int status = system(command);
-    char *errors = slurp(errors_path), *made = slurp(path), *report_text = slurp(report_path);
-    if (status != 0 || made == NULL) {
-        fail_msg("%s", errors);
-    }
-    assert_string_equal(made, "applied\n");
-    json_t *report = json_parse(span_of(report_text), "test", NULL);
-    assert_string_equal(json_str(report, "status"), "changed");
-    json_decref(report);
-    mem_free(errors);
-    mem_free(made);
-    mem_free(report_text);
-    mem_free(errors_path);
-    mem_free(report_path);
-    mem_free(command);
-    mem_free(text);
-    mem_free(path);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(as_recorded, setup, teardown),
-        cmocka_unit_test_setup_teardown(arguments_of_puppet, setup, teardown),
-        cmocka_unit_test_setup_teardown(blanks_do_not_hide_a_flag, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_lock_is_waited_for, setup, teardown),
-        cmocka_unit_test_setup_teardown(reports_that_are_none, setup, teardown),
-        cmocka_unit_test_setup_teardown(with_a_real_puppet, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_catalog_is_applied, setup, teardown),
+        cmocka_unit_test_setup_teardown(as_recorded, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(arguments_of_puppet, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(blanks_do_not_hide_a_flag, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(a_lock_is_waited_for, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(a_lock_that_is_always_taken, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(ruby_reads_utf_8, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(users_know_who_they_are, rig_setup, rig_teardown),
+        cmocka_unit_test_setup_teardown(reports_that_are_none, rig_setup, rig_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

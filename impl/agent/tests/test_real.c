@@ -9,6 +9,7 @@
 
 static int setup(void **state) {
     *state = real_new();
+    umask(027);
     real_agent_start(*state, NULL);
     return 0;
 }
@@ -78,6 +79,15 @@ static void tasks_have_a_session_of_their_own(void **state) {
     assert_int_equal(sscanf(strstr(text, "stdout\":\"") + 9, "%d %d", &session, &parent), 2);
     assert_int_equal(session, parent); /* dalang-exec leads it */
     mem_free(text);
+}
+
+static void tasks_inherit_the_umask(void **state) {
+    struct real *r = *state;
+    mode_t ours = umask(0); /* the agent was started with it */
+    umask(ours);
+    char *expected = str_printf("{\"exitcode\":0,\"stdout\":\"%04o\\n\"}", (unsigned)ours);
+    expect_task(r, "#!/bin/sh\numask\n", "{}", expected);
+    mem_free(expected);
 }
 
 static void output_beyond_the_message_limit(void **state) {
@@ -228,6 +238,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(unread_input_is_harmless, setup, teardown),
         cmocka_unit_test_setup_teardown(tasks_inherit_no_descriptors, setup, teardown),
         cmocka_unit_test_setup_teardown(tasks_have_a_session_of_their_own, setup, teardown),
+        cmocka_unit_test_setup_teardown(tasks_inherit_the_umask, setup, teardown),
         cmocka_unit_test_setup_teardown(output_beyond_the_message_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(commands_run_in_the_login_shell, setup, teardown),
         cmocka_unit_test_setup_teardown(spool_files_and_their_modes, setup, teardown),

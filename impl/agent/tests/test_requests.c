@@ -89,6 +89,29 @@ static void an_idle_core_is_small(void **state) {
     agent_modules_free(modules);
 }
 
+/* Downloads trust nobody whom the revocation list names. */
+static void downloads_honour_the_revocation_list(void **state) {
+    (void)state;
+    struct bench *b = bench_connected(PCP_V2);
+    struct world_tls_files files = sim_tls_files(b->agent_host, AGENT_NAME);
+    struct error err = ERROR_INIT;
+    const struct world_identity *primary = world_tls_self(b->primary_tls);
+    sim_revoke(b->sim, sim_certificate_find(b->sim, primary->serial));
+    char *crl = sim_crl_text(b->sim, SIM_CA);
+    bench_write(b, files.crl, crl);
+    assert_true(world_tls_reload(b->agent_tls, &err));
+    char *sha = bench_serve(b, "/f/run.sh", "#!sim\nout x"), *params = bench_task(b, "/f/run.sh", sha, "{}");
+    mem_free(bench_request(b, !NON_BLOCKING, "t", "task", "run", params, false));
+    const struct message *m = bench_expect(b, "rpc_error_message");
+    if (strstr(m->data, "certificate revoked") == NULL) {
+        fail_msg("%s", m->data);
+    }
+    mem_free(params);
+    mem_free(sha);
+    mem_free(crl);
+    bench_free(b);
+}
+
 /* Outcomes that wait for a connection: the oldest go when there are too many. */
 static void unsent_outcomes_are_bounded(void **state) {
     (void)state;
@@ -121,6 +144,7 @@ int main(void) {
         cmocka_unit_test(command_runs),
         cmocka_unit_test(task_runs),
         cmocka_unit_test(an_idle_core_is_small),
+        cmocka_unit_test(downloads_honour_the_revocation_list),
         cmocka_unit_test(unsent_outcomes_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
