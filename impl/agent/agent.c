@@ -90,6 +90,10 @@ const char *agent_uri(const struct agent *a) {
     return a->uri;
 }
 
+struct world *agent_world(const struct agent *a) {
+    return a->world;
+}
+
 size_t agent_job_count(const struct agent *a) {
     return a->jobs.count;
 }

@@ -89,6 +89,11 @@ struct agent_hooks {
     /* Each inbound message: for the access log. sender, type and id are "unknown" when it was unreadable. */
     void (*access)(void *ctx, struct agent *a, enum agent_access outcome, const char *broker, struct span sender,
                    struct span type, struct span id);
+    /* For whoever measures: an attempt to connect begins; it failed (the agent goes on trying); the broker answered a
+     * ping after rtt_us. */
+    void (*trying)(void *ctx, struct agent *a);
+    void (*failed)(void *ctx, struct agent *a, struct span why);
+    void (*ponged)(void *ctx, struct agent *a, uint64_t rtt_us);
     void *ctx;
 };
 
@@ -104,6 +109,7 @@ void agent_free(struct agent *a);
 
 bool agent_is_connected(const struct agent *a);
 const char *agent_uri(const struct agent *a);
+struct world *agent_world(const struct agent *a); /* the one it was made with */
 size_t agent_job_count(const struct agent *a); /* running now */
 
 #endif

@@ -93,6 +93,9 @@ static void try_now(void *ctx) {
         .limits = {.message_max = AGENT_INBOUND_MAX, .handshake_timeout_ms = a->config->connection_timeout_ms},
     };
     c->state = CONNECTION_TRYING;
+    if (a->hooks != NULL && a->hooks->trying != NULL) {
+        a->hooks->trying(a->hooks->ctx, a);
+    }
     c->peer = ws_connect(a->world, &opts, &handler, a);
 }
 
@@ -229,6 +232,9 @@ static void on_pong(void *ctx, struct ws_peer *p, struct span payload) {
     a->connection.missed_pongs = 0;
     if (a->connection.state == CONNECTION_READY && a->connection.awaiting_pong) {
         a->connection.awaiting_pong = false;
+        if (a->hooks != NULL && a->hooks->ponged != NULL) {
+            a->hooks->ponged(a->hooks->ctx, a, world_now_us(a->world) - a->connection.since_us);
+        }
         ping_later(a);
     }
 }
@@ -280,6 +286,9 @@ static void on_close(void *ctx, struct ws_peer *p, uint16_t code, struct span re
         log_warn(a->log, "Connection to '%s' failed: %.*s", broker_uri(a), (int)reason.len, reason.ptr);
         if (span_find_span(reason, SPAN("certificate")) >= 0) {
             log_error(a->log, "TLS handshake failed, no subject name matching %s found, or ca mismatch", broker_uri(a));
+        }
+        if (a->hooks != NULL && a->hooks->failed != NULL) {
+            a->hooks->failed(a->hooks->ctx, a, reason);
         }
         schedule_next(a);
         return;

@@ -210,7 +210,6 @@ static void start_child(struct up *u, uint64_t first, uint64_t count) {
     add_pair(&argv, "--agents", number[1]);
     add_pair(&argv, "--name", u->args.name);
     add_pair(&argv, "--behaviour", u->args.behaviour);
-    add_argument(&argv, "--many-sources");
     struct world_spawn opts = {.argv = argv.items, .stdout_path = log, .stderr_path = log, .umask = -1};
     u->children[u->child_count++] = world_spawn(u->world, &opts, on_child_exit, u);
     u->children_running++;

@@ -6,6 +6,7 @@
 struct report {
     struct list_link link;
     struct reports *all;
+    enum reports_command command;
     struct world_fetch *fetch; /* NULL while it waits */
     char *url, *text;
 };
@@ -15,8 +16,15 @@ struct reports {
     struct world_tls *tls;
     char *url;
     struct list waiting, sending;
-    uint64_t sent, failed;
+    uint64_t sent[REPORTS_COMMANDS], failed[REPORTS_COMMANDS];
+    char *last_error;
 };
+
+/* Each with a version of its own. */
+static const struct {
+    const char *name;
+    int version;
+} commands[REPORTS_COMMANDS] = {{"store_report", 8}, {"replace_facts", 5}, {"deactivate_node", 3}};
 
 struct reports *reports_new(struct world *w, const char *url, struct world_tls *tls) {
     struct reports *r = mem_zalloc(sizeof(*r));
@@ -47,6 +55,7 @@ void reports_free(struct reports *r) {
         world_fetch_cancel(p->fetch);
         report_free(p);
     }
+    mem_free(r->last_error);
     mem_free(r->url);
     mem_free(r);
 }
@@ -57,9 +66,13 @@ static void on_sent(void *ctx, const struct world_response *response) {
     struct report *p = ctx;
     struct reports *r = p->all;
     if (response->err == NULL && response->status == 200) {
-        r->sent++;
+        r->sent[p->command]++;
     } else {
-        r->failed++;
+        r->failed[p->command]++;
+        mem_free(r->last_error);
+        r->last_error = response->err != NULL ? str_printf("%s: %s", r->url, response->err->msg)
+                                              : str_printf("%s: %s was answered with %d", r->url,
+                                                           commands[p->command].name, response->status);
     }
     list_remove(&r->sending, &p->link);
     report_free(p);
@@ -81,21 +94,31 @@ static void send_some(struct reports *r) {
     }
 }
 
-void reports_send(struct reports *r, const char *certname, const json_t *report) {
+void reports_send(struct reports *r, enum reports_command command, const char *certname, const json_t *payload) {
     if (r->waiting.count >= REPORTS_WAITING_MAX) {
-        r->failed++;
+        r->failed[command]++;
         return;
     }
     struct report *p = mem_zalloc(sizeof(*p));
     p->all = r;
-    p->text = json_text(report);
-    const char *time = json_str(report, "producer_timestamp");
-    p->url = str_printf("%s/pdb/cmd/v1?command=store_report&version=8&certname=%s&producer-timestamp=%s", r->url,
-                        certname, time != NULL ? time : "");
+    p->command = command;
+    p->text = json_text(payload);
+    const char *time = json_str(payload, "producer_timestamp");
+    p->url = str_printf("%s/pdb/cmd/v1?command=%s&version=%d&certname=%s&producer-timestamp=%s", r->url,
+                        commands[command].name, commands[command].version, certname, time != NULL ? time : "");
     list_push_back(&r->waiting, &p->link);
     send_some(r);
 }
 
 struct reports_counts reports_counts(const struct reports *r) {
-    return (struct reports_counts){r->sent, r->failed, r->waiting.count + r->sending.count};
+    struct reports_counts c = {.waiting = r->waiting.count + r->sending.count};
+    for (size_t i = 0; i < REPORTS_COMMANDS; i++) {
+        c.sent[i] = r->sent[i];
+        c.failed[i] = r->failed[i];
+    }
+    return c;
+}
+
+const char *reports_last_error(const struct reports *r) {
+    return r->last_error;
 }
