@@ -76,11 +76,12 @@ static char *pick(const struct cli *cli, const char *flag, const json_t *file, c
     return value == NULL ? NULL : expand_home(cli, value);
 }
 
-static bool check_strings(const json_t *file, const char *const *keys, size_t count, struct error *err) {
+static bool check_strings(const char *name, const json_t *file, const char *const *keys, size_t count,
+                          struct error *err) {
     for (size_t i = 0; i < count; i++) {
         const json_t *value = json_object_get(file, keys[i]);
         if (value != NULL && !json_is_string(value)) {
-            return error_set(err, "config", "configuration key \"%s\" must be a string", keys[i]);
+            return error_set(err, "config", "%s: configuration key \"%s\" must be a string", name, keys[i]);
         }
     }
     return true;
@@ -94,7 +95,7 @@ static bool check_url(const char *url, struct error *err) {
 bool config_load_access(struct cli *cli, struct error *err) {
     json_t *file = config_read(cli, "puppet-access.conf", err);
     static const char *const keys[] = {"service-url", "token-file", "certificate-file"};
-    bool ok = file != NULL && check_strings(file, keys, 3, err);
+    bool ok = file != NULL && check_strings("puppet-access.conf", file, keys, 3, err);
     if (ok) {
         cli->rbac_url = pick(cli, cli->args.service_url, file, "service-url", NULL);
         cli->token_file = pick(cli, cli->args.token_file, file, "token-file", "~/.puppetlabs/token");
@@ -115,8 +116,8 @@ bool config_load_orchestrator(struct cli *cli, struct error *err) {
     json_t *options = json_object_get(file, "options");
     static const char *const keys[] = {"service-url", "environment", "cacert", "token-file"};
     bool ok = (options == NULL || json_is_object(options) ||
-               error_set(err, "config", "configuration key \"options\" must be an object")) &&
-              check_strings(options, keys, 4, err);
+               error_set(err, "config", "orchestrator.conf: configuration key \"options\" must be an object")) &&
+              check_strings("orchestrator.conf", options, keys, 4, err);
     if (ok) {
         cli->service_url = pick(cli, cli->args.service_url, options, "service-url", NULL);
         cli->environment = pick(cli, cli->args.environment, options, "environment", NULL);
@@ -135,13 +136,23 @@ bool config_load_orchestrator(struct cli *cli, struct error *err) {
     return ok;
 }
 
+/* It becomes the value of a header: nothing in it may end a line. */
+static bool is_token(struct span text) {
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char)text.ptr[i] <= ' ' || text.ptr[i] == 0x7f) {
+            return false;
+        }
+    }
+    return text.len > 0;
+}
+
 bool token_read(struct cli *cli, bool required, struct error *err) {
     struct buf text = BUF_INIT;
     struct error why = ERROR_INIT;
     bool ok = world_file_read(cli->host->world, cli->token_file, TOKEN_MAX, &text, &why);
     if (ok) {
         struct span token = span_trim(buf_span(&text));
-        if (token.len > 0 && !span_has_nul(token) && span_find(token, '\n') < 0) {
+        if (is_token(token)) {
             cli->token = span_dup(token);
         }
     } else if (!error_is(&why, "world/not-found") || required) {
