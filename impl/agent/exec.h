@@ -14,6 +14,7 @@
  * creates it with the content 0, and from then on knows that the task never runs.
  *
  * Exit code: that of the program; the signal number when a signal ended it; 127 when there is no such executable file;
+ * 124 without an exitcode file when its outcome could not be stored (the disk is full, say);
  * errno when it could not be executed (8: no program and no "#!" line). (agent.md §10, agent-observed.md)
  *
  * A virtual world plays this program itself: agent_exec_parse() tells it what was asked. */
@@ -24,7 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { AGENT_EXEC_NOT_FOUND = 127, AGENT_EXEC_INCOMPLETE = 126, AGENT_EXEC_USAGE = 125 };
+enum { AGENT_EXEC_NOT_FOUND = 127, AGENT_EXEC_INCOMPLETE = 126, AGENT_EXEC_USAGE = 125, AGENT_EXEC_LOST = 124 };
 
 struct agent_exec {
     const char *spool_dir; /* or NULL */

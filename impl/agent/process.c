@@ -1,5 +1,6 @@
 /* A program started for a job: argument list, environment, collecting what a blocking one prints. */
 #include "agent/process.h"
+#include "agent/exec.h"
 #include "agent/spool.h"
 #include "base/mem.h"
 #include <stdio.h>
@@ -101,6 +102,18 @@ void process_abandon(struct job *job) {
 
 /* ---------------------------------------------------------------------------------------- the end */
 
+/* The outcome is on the disk, or should be, and cannot be had: whoever asked must not take what is missing for nothing.
+ */
+static bool outcome_lost(struct job *job, const struct world_exit *e, const struct error *err) {
+    struct agent *a = job->agent;
+    bool stored = spool_has_exitcode(a->world, a->spool_dir, job->request.transaction_id);
+    if (!stored && (e->signal != 0 || e->status != AGENT_EXEC_LOST)) {
+        return false;
+    }
+    job_failed(job, "%s", stored ? err->msg : "failed to write output on file");
+    return true;
+}
+
 /* dalang-exec itself was killed: what is there is kept, and completed so that later status queries agree. */
 static void keep_rest(struct job *job, int64_t exitcode, struct spool_output *output) {
     struct agent *a = job->agent;
@@ -121,7 +134,8 @@ static void keep_rest(struct job *job, int64_t exitcode, struct spool_output *ou
     mem_free(path);
 }
 
-static void end_spooled(struct job *job, int64_t exitcode, bool writes_files) {
+static void end_spooled(struct job *job, const struct world_exit *e, bool writes_files) {
+    int64_t exitcode = e->signal != 0 ? e->signal : e->status;
     struct agent *a = job->agent;
     struct spool_output output;
     struct error err = ERROR_INIT;
@@ -131,6 +145,10 @@ static void end_spooled(struct job *job, int64_t exitcode, bool writes_files) {
     }
     if (!spool_read_output(a->world, a->spool_dir, job->request.transaction_id, (size_t)a->config->output_max, &output,
                            &err)) {
+        if (outcome_lost(job, e, &err)) {
+            error_clear(&err);
+            return;
+        }
         log_warn(a->log, "Incomplete output of the %s: %s", job->label, err.msg);
         error_clear(&err);
         keep_rest(job, exitcode, &output);
@@ -150,7 +168,7 @@ static void ended(void *ctx, const struct world_exit *e) {
     if (!e->started) {
         job_failed(job, "failed to start '%s': %s", job->agent->config->exec_wrapper, e->error_text);
     } else if (job->dir != NULL) {
-        end_spooled(job, exitcode, writes_files);
+        end_spooled(job, e, writes_files);
     } else {
         job_output(job, exitcode, buf_span(&out), buf_span(&err));
     }

@@ -3,6 +3,8 @@
 
 #include "base/mem.h"
 
+static const uint64_t AGAIN_US = 10 * SIM_SECOND; /* whoever keeps services running tries again */
+
 static void down_free(struct down *d) {
     sim_timer_stop(d->faults->sim, &d->back);
     list_remove(&d->faults->down, &d->link);
@@ -10,11 +12,14 @@ static void down_free(struct down *d) {
     mem_free(d);
 }
 
-/* False: it could not be started; it is tried again when everything is healed. */
+/* False: it could not be started; it is tried again. */
 static bool bring_back(struct down *d, struct error *err) {
     struct faults *f = d->faults;
     if (!f->hooks.restart(f->hooks.ctx, d->host, err)) {
         return false;
+    }
+    if (d->slow_us != 0) {
+        sim_stall(sim_find_host(f->sim, d->host), d->slow_us);
     }
     down_free(d);
     return true;
@@ -28,6 +33,7 @@ static void on_back(void *ctx) {
         sim_note(d->faults->sim, NULL, text);
         mem_free(text);
         error_clear(&err);
+        sim_timer_start(d->faults->sim, &d->back, AGAIN_US, on_back, d);
     }
 }
 
@@ -41,8 +47,7 @@ static struct down *find(struct faults *f, const char *host) {
     return NULL;
 }
 
-bool crash_hosts(struct faults *f, char *const *names, size_t count, enum sim_crash_kind kind, uint64_t down_us,
-                 bool comes_back, struct error *err) {
+bool crash_hosts(struct faults *f, char *const *names, size_t count, const struct crash_plan *plan, struct error *err) {
     if (f->hooks.crash == NULL || f->hooks.restart == NULL) {
         return error_set(err, "fault/unsupported", "nothing here can be killed");
     }
@@ -52,7 +57,7 @@ bool crash_hosts(struct faults *f, char *const *names, size_t count, enum sim_cr
         }
         struct down *d = find(f, names[i]);
         if (d == NULL) {
-            if (!f->hooks.crash(f->hooks.ctx, names[i], kind)) {
+            if (!f->hooks.crash(f->hooks.ctx, names[i], plan->kind)) {
                 return error_set(err, "fault", "%s cannot be killed", names[i]);
             }
             d = mem_zalloc(sizeof(*d));
@@ -60,8 +65,9 @@ bool crash_hosts(struct faults *f, char *const *names, size_t count, enum sim_cr
             d->host = str_dup(names[i]);
             list_push_back(&f->down, &d->link);
         }
-        if (comes_back) {
-            sim_timer_start(f->sim, &d->back, down_us, on_back, d);
+        if (plan->comes_back) {
+            d->slow_us = plan->slow_us;
+            sim_timer_start(f->sim, &d->back, plan->down_us, on_back, d);
         }
     }
     return true;

@@ -123,15 +123,18 @@ static const struct link_kind {
     const char *key;
     const char *keys[7]; /* in the object */
 } link_kinds[] = {
-    {"partition", {"a", "b", "symmetric", NULL}},        {"delay", {"a", "b", "symmetric", "latency", NULL}},
-    {"drop", {"a", "b", "symmetric", "ratio", NULL}},    {"duplicate", {"a", "b", "symmetric", "ratio", NULL}},
-    {"reorder", {"a", "b", "symmetric", "by", NULL}},    {"throttle", {"a", "b", "symmetric", "bytes_per_s", NULL}},
-    {"corrupt", {"a", "b", "symmetric", "ratio", NULL}}, {"refuse", {"a", "b", "symmetric", "ratio", NULL}},
+    {"partition", {"a", "b", "symmetric", NULL}},
+    {"delay", {"a", "b", "symmetric", "latency", NULL}},
+    {"drop", {"a", "b", "symmetric", "ratio", NULL}},
+    {"duplicate", {"a", "b", "symmetric", "ratio", NULL}},
+    {"reorder", {"a", "b", "symmetric", "by", "ratio", NULL}},
+    {"throttle", {"a", "b", "symmetric", "bytes_per_s", NULL}},
+    {"corrupt", {"a", "b", "symmetric", "ratio", NULL}},
+    {"refuse", {"a", "b", "symmetric", "ratio", NULL}},
     {"reset", {"a", "b", "symmetric", "ratio", NULL}},
 };
 
-/* What the copies of so many segments cost: the line carries them, too. */
-static const uint64_t DUPLICATE_MOST_US = 500;
+static const uint32_t REORDER_PPM = 500000; /* of the packets, when it is not said */
 
 static bool read_effect(const json_t *o, const char *kind, struct link_effect *e, struct error *err) {
     struct dist d;
@@ -148,8 +151,10 @@ static bool read_effect(const json_t *o, const char *kind, struct link_effect *e
         if (!read_duration(json_object_get(o, "by"), "reorder.by", &d, err)) {
             return false;
         }
-        e->reorder_us = d.a < LATENCY_MAX_US ? d.a : LATENCY_MAX_US;
-        return e->reorder_us != 0 || wrong(err, "reorder.by", "a duration above 0 is wanted");
+        e->late_us = d.a < LATENCY_MAX_US ? d.a : LATENCY_MAX_US;
+        e->late_ppm = REORDER_PPM;
+        return (json_object_get(o, "ratio") == NULL || read_ratio(o, "ratio", "reorder.ratio", &e->late_ppm, err)) &&
+               (e->late_us != 0 || wrong(err, "reorder.by", "a duration above 0 is wanted"));
     }
     if (strcmp(kind, "throttle") == 0) {
         int64_t bytes = json_int(o, "bytes_per_s", 0);
@@ -168,7 +173,7 @@ static bool read_effect(const json_t *o, const char *kind, struct link_effect *e
     e->corrupt_ppm = strcmp(kind, "corrupt") == 0 ? ppm : 0;
     e->refuse_ppm = strcmp(kind, "refuse") == 0 ? ppm : 0;
     e->reset_ppm = strcmp(kind, "reset") == 0 ? ppm : 0;
-    e->reorder_us = strcmp(kind, "duplicate") == 0 ? DUPLICATE_MOST_US * ppm / 1000000 : 0;
+    e->duplicate_ppm = strcmp(kind, "duplicate") == 0 ? ppm : 0;
     return true;
 }
 
@@ -230,11 +235,15 @@ static bool begin_link(struct faults *f, const struct link_kind *kind, const jso
 
 /* ---- the other kinds: each reads its description, and acts unless f is NULL */
 
-static bool read_down(const json_t *spec, uint64_t *down_us, struct error *err) {
-    const json_t *value = json_object_get(spec, "down_for");
-    struct dist d = dist_fixed(DOWN_US);
-    bool ok = value == NULL || read_duration(value, "down_for", &d, err);
-    *down_us = d.a;
+static bool read_down(const json_t *spec, struct crash_plan *plan, struct error *err) {
+    const json_t *down = json_object_get(spec, "down_for"), *slow = json_object_get(spec, "slow_start");
+    struct dist d = dist_fixed(DOWN_US), s = dist_fixed(0);
+    bool ok = (down == NULL || read_duration(down, "down_for", &d, err)) &&
+              (slow == NULL || read_duration(slow, "slow_start", &s, err));
+    *plan = (struct crash_plan){.kind = json_bool(spec, "power", false) ? SIM_CRASH_POWER : SIM_CRASH_KILL,
+                                .comes_back = true,
+                                .down_us = d.a,
+                                .slow_us = s.a};
     return ok;
 }
 
@@ -246,8 +255,8 @@ static bool begin_kill(struct faults *f, const json_t *value, const json_t *spec
     if (!hosts_read(f, value, "kill", &names, &count, err)) {
         return false;
     }
-    enum sim_crash_kind kind = json_bool(spec, "power", false) ? SIM_CRASH_POWER : SIM_CRASH_KILL;
-    bool ok = f == NULL || crash_hosts(f, names, count, kind, 0, false, err);
+    struct crash_plan plan = {.kind = json_bool(spec, "power", false) ? SIM_CRASH_POWER : SIM_CRASH_KILL};
+    bool ok = f == NULL || crash_hosts(f, names, count, &plan, err);
     hosts_free(names, count);
     return ok;
 }
@@ -256,13 +265,12 @@ static bool begin_restart(struct faults *f, const json_t *value, const json_t *s
                           struct error *err) {
     char **names = NULL;
     size_t count = 0;
-    uint64_t down_us;
+    struct crash_plan plan;
     (void)out;
-    if (!read_down(spec, &down_us, err) || !hosts_read(f, value, "restart", &names, &count, err)) {
+    if (!read_down(spec, &plan, err) || !hosts_read(f, value, "restart", &names, &count, err)) {
         return false;
     }
-    enum sim_crash_kind kind = json_bool(spec, "power", false) ? SIM_CRASH_POWER : SIM_CRASH_KILL;
-    bool ok = f == NULL || crash_hosts(f, names, count, kind, down_us, true, err);
+    bool ok = f == NULL || crash_hosts(f, names, count, &plan, err);
     hosts_free(names, count);
     return ok;
 }
@@ -350,20 +358,22 @@ struct disk_plan {
     bool full, slow, power;
     struct dist slow_us;
     uint32_t errors_ppm;
-    uint64_t down_us;
+    unsigned ops;
+    struct crash_plan crash;
 };
 
 static bool read_disk(const json_t *o, const json_t *spec, struct disk_plan *p, struct error *err) {
-    static const char *const keys[] = {"host", "full", "slow", "errors", "lose_unsynced", NULL};
+    static const char *const keys[] = {"host", "full", "slow", "errors", "reads", "lose_unsynced", NULL};
     const json_t *slow = json_object_get(o, "slow");
     if (!json_is_object(o)) {
         return wrong(err, "disk", "an object with a host is wanted");
     }
     *p = (struct disk_plan){
         .full = json_bool(o, "full", false), .slow = slow != NULL, .power = json_bool(o, "lose_unsynced", false)};
+    p->ops = SIM_FILE_WRITE | SIM_FILE_SYNC | (json_bool(o, "reads", false) ? SIM_FILE_READ | SIM_FILE_OPEN : 0);
     return only_keys(o, "disk", keys, err) && (slow == NULL || read_duration(slow, "disk.slow", &p->slow_us, err)) &&
            (json_object_get(o, "errors") == NULL || read_ratio(o, "errors", "disk.errors", &p->errors_ppm, err)) &&
-           read_down(spec, &p->down_us, err) &&
+           read_down(spec, &p->crash, err) &&
            (p->full || p->slow || p->power || p->errors_ppm != 0 ||
             wrong(err, "disk", "one of full, slow, errors, lose_unsynced is wanted"));
 }
@@ -377,9 +387,7 @@ static void spoil_disk(struct world *host, const struct disk_plan *p) {
         sim_disk_latency(host, &p->slow_us);
     }
     if (p->errors_ppm != 0) {
-        sim_disk_fault(host, &(struct sim_disk_fault){.ops = SIM_FILE_WRITE | SIM_FILE_SYNC,
-                                                      .kind = "world/io",
-                                                      .chance_ppm = p->errors_ppm});
+        sim_disk_fault(host, &(struct sim_disk_fault){.ops = p->ops, .kind = "world/io", .chance_ppm = p->errors_ppm});
     }
 }
 
@@ -390,7 +398,8 @@ static bool begin_disk(struct faults *f, const json_t *o, const json_t *spec, st
     if (!read_disk(o, spec, &p, err) || !hosts_read(f, json_object_get(o, "host"), "disk.host", &names, &count, err)) {
         return false;
     }
-    bool ok = f == NULL || !p.power || crash_hosts(f, names, count, SIM_CRASH_POWER, p.down_us, true, err);
+    p.crash.kind = SIM_CRASH_POWER;
+    bool ok = f == NULL || !p.power || crash_hosts(f, names, count, &p.crash, err);
     if (f == NULL || !ok || !(p.full || p.slow || p.errors_ppm != 0)) {
         hosts_free(names, count);
         return ok;
@@ -491,20 +500,37 @@ static bool begin_service(struct faults *f, const json_t *o, const json_t *spec,
     return ok;
 }
 
+static void renew_certificate(struct faults *f, struct active *a) {
+    struct error err = ERROR_INIT;
+    if (!f->hooks.renew(f->hooks.ctx, a->name, &err)) {
+        sim_note(f->sim, NULL, err.msg);
+        error_clear(&err);
+    }
+}
+
 static bool begin_certificate(struct faults *f, const json_t *o, const json_t *spec, struct active **out,
                               struct error *err) {
     static const char *const keys[] = {"revoke", NULL};
     const char *name = json_str(o, "revoke");
     (void)spec;
-    (void)out;
     if (!json_is_object(o) || !only_keys(o, "certificate", keys, err) || name == NULL) {
         return error_is_set(err) ? false : wrong(err, "certificate.revoke", "a name is wanted");
     }
     if (f == NULL) {
         return true;
     }
-    return f->hooks.revoke != NULL ? f->hooks.revoke(f->hooks.ctx, name, err)
-                                   : error_set(err, "fault/unsupported", "no certificate can be revoked here");
+    if (f->hooks.revoke == NULL) {
+        return error_set(err, "fault/unsupported", "no certificate can be revoked here");
+    }
+    if (!f->hooks.revoke(f->hooks.ctx, name, err)) {
+        return false;
+    }
+    if (f->hooks.renew != NULL) {
+        *out = active_new(f);
+        (*out)->name = str_dup(name);
+        (*out)->undo = renew_certificate;
+    }
+    return true;
 }
 
 /* ---- all of them */
@@ -513,14 +539,17 @@ enum { LINK_KINDS = sizeof(link_kinds) / sizeof(link_kinds[0]) };
 
 static const struct other_kind {
     const char *key;
-    const char *besides; /* a key that may stand beside it */
-    const char *besides2;
+    const char *besides[4]; /* keys that may stand beside it */
     bool (*begin)(struct faults *f, const json_t *value, const json_t *spec, struct active **out, struct error *err);
 } other_kinds[] = {
-    {"kill", "power", NULL, begin_kill},    {"restart", "down_for", "power", begin_restart},
-    {"pause", NULL, NULL, begin_pause},     {"half_close", NULL, NULL, begin_half_close},
-    {"disk", "down_for", NULL, begin_disk}, {"clock", NULL, NULL, begin_clock},
-    {"service", NULL, NULL, begin_service}, {"certificate", NULL, NULL, begin_certificate},
+    {"kill", {"power"}, begin_kill},
+    {"restart", {"down_for", "power", "slow_start"}, begin_restart},
+    {"pause", {NULL}, begin_pause},
+    {"half_close", {NULL}, begin_half_close},
+    {"disk", {"down_for", "slow_start"}, begin_disk},
+    {"clock", {NULL}, begin_clock},
+    {"service", {NULL}, begin_service},
+    {"certificate", {NULL}, begin_certificate},
 };
 enum { OTHER_KINDS = sizeof(other_kinds) / sizeof(other_kinds[0]) };
 
@@ -557,15 +586,12 @@ static int kind_of(const json_t *spec, struct error *err) {
 }
 
 static bool check_beside(const json_t *spec, size_t kind, struct error *err) {
-    const char *keys[5] = {kind_name(kind), "for"};
+    const char *keys[8] = {kind_name(kind), "for"};
     size_t count = 2;
     if (kind >= LINK_KINDS) {
         const struct other_kind *k = &other_kinds[kind - LINK_KINDS];
-        if (k->besides != NULL) {
-            keys[count++] = k->besides;
-        }
-        if (k->besides2 != NULL) {
-            keys[count++] = k->besides2;
+        for (size_t i = 0; k->besides[i] != NULL; i++) {
+            keys[count++] = k->besides[i];
         }
     }
     keys[count] = NULL;

@@ -7,22 +7,24 @@
  *
  *   {"kill": HOST}                                  the process is gone and stays so
  *   {"restart": HOST, "down_for": "3s"}             … and comes back (1 s when not said); "power": true: the machine
- *                                                   fails and loses what was not synced
+ *                                                   fails and loses what was not synced; "slow_start": "20s": it is
+ *                                                   up, and does nothing for so long
  *   {"pause": HOST, "for": "5s"}                    SIGSTOP … SIGCONT
  *   {"partition": {"a": HOST, "b": HOST, "symmetric": true}}      nothing passes (symmetric false: from a to b only)
  *   {"delay": {"a": …, "b": …, "latency": <duration>}}            latency of both directions
  *   {"drop": {…, "ratio": 0.1}}                     so many segments are lost: TCP repeats them, later
- *   {"duplicate": {…, "ratio": 0.1}}                TCP drops the copy; what remains is the time it took on the line
- *   {"reorder": {…, "by": "50ms"}}                  packets overtake each other; TCP waits for the late one
+ *   {"duplicate": {…, "ratio": 0.1}}                the line carries both; TCP takes the first that arrives
+ *   {"reorder": {…, "by": "50ms", "ratio": 0.5}}    so many packets are late and overtaken; TCP waits for them
  *   {"throttle": {…, "bytes_per_s": 10000}}
  *   {"corrupt": {…, "ratio": 0.01}}                 TLS notices and ends the connection
  *   {"refuse": {…, "ratio": 0.5}}                   connection attempts are refused
  *   {"reset": {…}} or {"reset": {…, "ratio": 0.01}} all connections now; or so many segments meet a reset
  *   {"half_close": {"gone": HOST, "peer": HOST}}    one end of each connection vanishes without a word
  *   {"disk": {"host": HOST, "full": true, "slow": <duration>, "errors": 0.01, "lose_unsynced": true}}
+ *                                                   errors of writes and syncs; "reads": true: of reads, too
  *   {"clock": {"host": HOST, "jump": "-1h", "drift_ppm": 200}}
  *   {"service": {"name": "rbac", …}}                the rest is the fake's own fault body (harness.md §7)
- *   {"certificate": {"revoke": NAME}}
+ *   {"certificate": {"revoke": NAME}}               and NAME gets a new one when the fault ends
  *
  * <duration>: "200ms", {"uniform": ["1ms", "9ms"]}, {"lognormal": {"p50": …, "p99": …}}, {"exponential": "1s"}. */
 #ifndef DALANG_SIMULATOR_FAULTS_H
@@ -38,6 +40,7 @@ struct faults_hooks {
     /* fault: as above, without "for"; NULL: ends every fault of that service. */
     bool (*service)(void *ctx, const char *name, const json_t *fault, struct error *err);
     bool (*revoke)(void *ctx, const char *name, struct error *err);
+    bool (*renew)(void *ctx, const char *name, struct error *err); /* gives it a new certificate */
     void *ctx;
 };
 
@@ -63,11 +66,13 @@ uint64_t faults_injected_total(const struct faults *f);
 enum faults_level { FAULTS_NONE, FAULTS_LIGHT, FAULTS_HEAVY, FAULTS_SWARM };
 bool faults_level_parse(const char *text, enum faults_level *out); /* "none", "light", "heavy", "swarm" */
 
+enum { SWARM_KINDS_MAX = 32 };
+
 /* Everything that a swarm may do, and how often. */
 struct swarm {
     uint64_t every_us;                        /* mean time between two faults */
     uint64_t least_us, most_us;               /* how long each lasts */
-    uint32_t weights[16];                     /* by kind, see swarm.c; 0: never */
+    uint32_t weights[SWARM_KINDS_MAX];        /* by kind, see swarm.c; 0: never */
     uint32_t ratio_least_ppm, ratio_most_ppm; /* of lossy links */
     size_t at_once_max;                       /* faults that last at the same time */
 };

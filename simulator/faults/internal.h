@@ -13,9 +13,9 @@ struct link_effect {
     bool cut;
     bool slow;
     struct dist latency_us;
-    uint64_t reorder_us;
+    uint64_t late_us;
     uint64_t bytes_per_s;
-    uint32_t loss_ppm, corrupt_ppm, refuse_ppm, reset_ppm;
+    uint32_t loss_ppm, corrupt_ppm, refuse_ppm, reset_ppm, duplicate_ppm, late_ppm;
 };
 
 /* A fault that lasts. */
@@ -26,7 +26,7 @@ struct active {
     void (*undo)(struct faults *f, struct active *a);
     char **hosts;
     size_t host_count;
-    char *name; /* of a service */
+    char *name; /* of a service, or of a certificate */
 };
 
 enum { KINDS_MAX = 24 };
@@ -52,6 +52,7 @@ struct down {
     struct faults *faults;
     struct timer back;
     char *host;
+    uint64_t slow_us; /* how long its start takes */
 };
 
 /* links.c: puts all effects together and sets the sim's links. */
@@ -64,10 +65,26 @@ bool hosts_read(struct faults *f, const json_t *value, const char *where, char *
 void hosts_free(char **names, size_t count);
 
 /* crash.c */
-bool crash_hosts(struct faults *f, char *const *names, size_t count, enum sim_crash_kind kind, uint64_t down_us,
-                 bool comes_back, struct error *err);
+struct crash_plan {
+    enum sim_crash_kind kind;
+    bool comes_back;
+    uint64_t down_us, slow_us;
+};
+bool crash_hosts(struct faults *f, char *const *names, size_t count, const struct crash_plan *plan, struct error *err);
 bool crash_heal(struct faults *f, struct error *err);
 void crash_free(struct faults *f);
+
+/* swarm_kinds.c: what a swarm may do, and what it needs for it. */
+struct swarm_kind {
+    const char *name;
+    uint32_t light, heavy; /* weights at these levels */
+    bool lasts;
+    bool crashes, of_agents, of_services, revokes;
+    json_t *(*draw)(struct faults *f); /* a description */
+};
+extern const struct swarm_kind swarm_table[];
+extern const size_t swarm_table_count;
+json_t *swarm_ms(struct faults *f, uint64_t least_us, uint64_t most_us); /* a duration in between */
 
 void swarm_stop(struct faults *f);
 

@@ -46,14 +46,13 @@ static void add(struct sim_link *link, const struct link_effect *e) {
     if (e->slow) {
         link->latency_us = e->latency_us;
     }
-    if (e->reorder_us != 0) {
-        uint64_t least = dist_quantile(&link->latency_us, 0);
-        link->latency_us = dist_uniform(least, least + e->reorder_us);
-    }
+    link->late_us = e->late_us > link->late_us ? e->late_us : link->late_us;
+    link->late_ppm = more(link->late_ppm, e->late_ppm);
     if (e->bytes_per_s != 0 && (link->bytes_per_s == 0 || e->bytes_per_s < link->bytes_per_s)) {
         link->bytes_per_s = e->bytes_per_s;
     }
     link->loss_ppm = more(link->loss_ppm, e->loss_ppm);
+    link->duplicate_ppm = more(link->duplicate_ppm, e->duplicate_ppm);
     link->corrupt_ppm = more(link->corrupt_ppm, e->corrupt_ppm);
     link->refuse_ppm = more(link->refuse_ppm, e->refuse_ppm);
     link->reset_ppm = more(link->reset_ppm, e->reset_ppm);

@@ -103,6 +103,17 @@ static struct sim_link draw_link(struct rng *rng) {
     return link;
 }
 
+/* Nobody's clock is quite right, some agents' are far off. */
+static void skew_clocks(struct soak *s, struct rng *rng) {
+    for (size_t i = 0; i < sim_host_count(s->sim); i++) {
+        struct world *host = sim_host_at(s->sim, i);
+        bool of_agent = strncmp(sim_host_name(host), "node-", 5) == 0;
+        int64_t most_ms = of_agent && rng_chance(rng, 300000) ? 600000 : 2000;
+        sim_clock_jump(host, (int64_t)rng_below(rng, (uint64_t)(2 * most_ms + 1)) - most_ms);
+        sim_clock_drift(host, (int32_t)rng_below(rng, 401) - 200);
+    }
+}
+
 static bool is_ready(void *ctx) {
     return simulated_ready(((struct soak *)ctx)->simulated);
 }
@@ -155,6 +166,9 @@ static bool set_up(struct soak *s, struct error *err) {
     s->simulated = simulated_new(&opts, err);
     json_decref(how);
     json_decref(known);
+    if (s->simulated != NULL) {
+        skew_clocks(s, &rng);
+    }
     return s->simulated != NULL;
 }
 
@@ -166,6 +180,14 @@ static bool crash(void *ctx, const char *host, enum sim_crash_kind kind) {
 
 static bool restart(void *ctx, const char *host, struct error *err) {
     return simulated_restart(((struct soak *)ctx)->simulated, host, err);
+}
+
+static bool revoke(void *ctx, const char *name, struct error *err) {
+    return simulated_revoke(((struct soak *)ctx)->simulated, name, err);
+}
+
+static bool renew(void *ctx, const char *name, struct error *err) {
+    return simulated_renew(((struct soak *)ctx)->simulated, name, err);
 }
 
 /* The fakes' own control, as anybody may use it (harness.md §7). What could not be ended is ended again. */
@@ -201,8 +223,10 @@ static void start_faults(struct soak *s, char **description) {
     for (size_t i = 0; i < swarm_kind_count(); i++) {
         swarm.weights[i] = (s->opts.without >> i & 1u) != 0 ? 0 : swarm.weights[i];
     }
-    s->faults =
-        faults_new(s->sim, &(struct faults_hooks){.crash = crash, .restart = restart, .service = service, .ctx = s});
+    s->faults = faults_new(
+        s->sim,
+        &(struct faults_hooks){
+            .crash = crash, .restart = restart, .service = service, .revoke = revoke, .renew = renew, .ctx = s});
     struct swarm_targets targets = {.components = components,
                                     .component_count = 1 + s->result->brokers,
                                     .agents = s->agent_names,

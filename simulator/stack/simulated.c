@@ -96,6 +96,8 @@ static bool start_stack(struct simulated *s, struct error *err) {
 
 /* ---- programs: dalang-exec and what it runs */
 
+enum { MODULE_WRITE_FAILED = 5 }; /* how an external module says so */
+
 struct sim_run {
     struct made_up result;
     char *spool_dir;
@@ -143,13 +145,12 @@ static void run_program(void *ctx, struct sim_exec *x) {
     }
 }
 
-static void store(struct world *host, const char *dir, const char *name, struct span bytes, enum world_write how) {
+static bool store(struct world *host, const char *dir, const char *name, struct span bytes, enum world_write how) {
     char *path = dir != NULL ? str_printf("%s/%s", dir, name) : str_dup(name);
-    world_file_write(host, path, bytes, 0640, how, NULL);
-    if (how == WORLD_WRITE_PLAIN) {
-        world_file_sync(host, path, NULL);
-    }
+    bool ok = world_file_write(host, path, bytes, 0640, how, NULL) &&
+              (how != WORLD_WRITE_PLAIN || world_file_sync(host, path, NULL));
     mem_free(path);
+    return ok;
 }
 
 static void drop_program(void *ctx, struct sim_exec *x) {
@@ -177,13 +178,15 @@ static void end_program(void *ctx, struct sim_exec *x, int killed) {
         if (m->out.len > 0 && m->out.ptr[m->out.len - 1] != '\n') {
             buf_append_char(&m->out, '\n');
         }
-        store(x->host, run->spool_dir, "stdout", buf_span(&m->out), WORLD_WRITE_PLAIN);
-        store(x->host, run->spool_dir, "stderr", buf_span(&m->err), WORLD_WRITE_PLAIN);
-        store(x->host, run->spool_dir, "exitcode", exitcode, WORLD_WRITE_ATOMIC);
+        bool stored = store(x->host, run->spool_dir, "stdout", buf_span(&m->out), WORLD_WRITE_PLAIN) &&
+                      store(x->host, run->spool_dir, "stderr", buf_span(&m->err), WORLD_WRITE_PLAIN) &&
+                      store(x->host, run->spool_dir, "exitcode", exitcode, WORLD_WRITE_ATOMIC);
+        x->status = stored ? x->status : AGENT_EXEC_LOST;
     } else if (killed == 0 && m->output_files[0] != NULL && m->output_files[1] != NULL && m->output_files[2] != NULL) {
-        store(x->host, NULL, m->output_files[0], buf_span(&m->out), WORLD_WRITE_PLAIN);
-        store(x->host, NULL, m->output_files[1], buf_span(&m->err), WORLD_WRITE_PLAIN);
-        store(x->host, NULL, m->output_files[2], exitcode, WORLD_WRITE_ATOMIC);
+        bool stored = store(x->host, NULL, m->output_files[0], buf_span(&m->out), WORLD_WRITE_PLAIN) &&
+                      store(x->host, NULL, m->output_files[1], buf_span(&m->err), WORLD_WRITE_PLAIN) &&
+                      store(x->host, NULL, m->output_files[2], exitcode, WORLD_WRITE_ATOMIC);
+        x->status = stored ? x->status : MODULE_WRITE_FAILED;
     }
     if (killed == 0 && m->report != NULL) {
         fake_puppetdb_command(stack_puppetdb(s->stack), "store report", m->report, NULL);
@@ -203,26 +206,30 @@ static void destroy_agent(void *ctx) {
     a->tls = NULL;
 }
 
-static void launch(struct sim_agent *a) {
+/* False: it does not come up, its disk is full or broken. */
+static bool launch(struct sim_agent *a, struct error *err) {
     struct simulated *s = a->all;
-    struct error err = ERROR_INIT;
     struct world_tls_files files = sim_tls_files(a->host, a->name);
-    a->tls = world_tls_new(a->host, &files, &err);
-    if (a->tls == NULL || !world_file_mkdir(a->host, spool_dir, 0750, true, &err) ||
-        !world_file_mkdir(a->host, cache_dir, 0750, true, &err)) {
-        sim_note(s->opts.sim, a->host, err.msg); /* a full or broken disk: the agent does not come up */
-        error_clear(&err);
+    a->tls = world_tls_new(a->host, &files, err);
+    if (a->tls == NULL || !world_file_mkdir(a->host, spool_dir, 0750, true, err) ||
+        !world_file_mkdir(a->host, cache_dir, 0750, true, err)) {
         destroy_agent(a);
-        return;
+        return false;
     }
     struct agent_self self = {.name = a->name, .tls = a->tls, .spool_dir = spool_dir, .task_cache_dir = cache_dir};
     sim_on_crash(a->host, destroy_agent, a);
     a->agent = agent_new(a->host, &s->config, &self, NULL, NULL);
     agent_start(a->agent);
+    return true;
 }
 
 static void on_start(void *ctx) {
-    launch(ctx);
+    struct sim_agent *a = ctx;
+    struct error err = ERROR_INIT;
+    if (!launch(a, &err)) {
+        sim_note(a->all->opts.sim, a->host, err.msg);
+        error_clear(&err);
+    }
 }
 
 static bool make_agents(struct simulated *s, struct error *err) {
@@ -342,10 +349,38 @@ bool simulated_restart(struct simulated *s, const char *component, struct error 
     if (a == NULL) {
         return stack_revive(s->stack, component, err);
     }
-    if (a->agent == NULL) {
-        launch(a);
+    return a->agent != NULL || launch(a, err);
+}
+
+/* ---- certificates */
+
+bool simulated_revoke(struct simulated *s, const char *certname, struct error *err) {
+    struct sim_agent *a = map_get_cstr(&s->by_name, certname);
+    const struct sim_certificate *cert = a != NULL ? sim_tls_certificate(a->host, certname) : NULL;
+    if (cert == NULL) {
+        return error_set(err, "usage", "%s is no agent with a certificate", certname);
     }
+    sim_revoke(s->opts.sim, cert);
+    for (size_t i = 0; i < (s->opts.brokers != 0 ? s->opts.brokers : 1); i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "broker-%zu", i + 1);
+        sim_tls_update_crl(world_of(s, name));
+    }
+    sim_tls_update_crl(world_of(s, "orchestrator"));
     return true;
+}
+
+bool simulated_renew(struct simulated *s, const char *certname, struct error *err) {
+    struct sim_agent *a = map_get_cstr(&s->by_name, certname);
+    if (a == NULL) {
+        return error_set(err, "usage", "%s is no agent", certname);
+    }
+    sim_tls_forget(a->host, certname);
+    if (a->agent == NULL) {
+        return true; /* whoever starts it again */
+    }
+    simulated_crash(s, certname, SIM_CRASH_KILL);
+    return launch(a, err);
 }
 
 void simulated_free(struct simulated *s) {

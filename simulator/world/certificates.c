@@ -9,6 +9,7 @@
 #include <string.h>
 
 static const int64_t DAY_MS = 86400000;
+#define CRL_PATH "/etc/sim/crl.pem"
 
 struct authority {
     char *name;
@@ -121,12 +122,13 @@ struct world_tls_files sim_tls_files_of(struct world *host, const struct sim_cer
         .cert = store(host, str_printf("/etc/sim/%s.pem", serial), sim_certificate_text(cert), 0644),
         .key = store(host, str_printf("/etc/sim/%s.key", serial), sim_key_text(cert), 0600),
         .ca = store(host, str_dup("/etc/sim/ca.pem"), sim_ca_text(sim, SIM_CA), 0644),
-        .crl = store(host, str_dup("/etc/sim/crl.pem"), sim_crl_text(sim, SIM_CA), 0644),
+        .crl = store(host, str_dup(CRL_PATH), sim_crl_text(sim, SIM_CA), 0644),
     };
 }
 
 /* The files of a certificate that this host got earlier. */
 struct own_files {
+    const struct sim_certificate *cert;
     struct world_tls_files files;
 };
 
@@ -155,8 +157,25 @@ struct world_tls_files sim_tls_files(struct world *host, const char *common_name
         known = mem_zalloc(sizeof(*known));
         map_put(own, span_of(common_name), known);
     }
+    known->cert = cert;
     known->files = sim_tls_files_of(host, cert);
     return known->files;
+}
+
+const struct sim_certificate *sim_tls_certificate(struct world *host, const char *common_name) {
+    const struct own_files *known = map_get_cstr(&host_of(host)->tls_files, common_name);
+    return known != NULL ? known->cert : NULL;
+}
+
+void sim_tls_forget(struct world *host, const char *common_name) {
+    mem_free(map_remove(&host_of(host)->tls_files, span_of(common_name)));
+}
+
+void sim_tls_update_crl(struct world *host) {
+    struct world_stat st;
+    if (world_file_stat(host, CRL_PATH, &st, NULL)) {
+        store(host, str_dup(CRL_PATH), sim_crl_text(sim_of(host), SIM_CA), 0644);
+    }
 }
 
 void sim_tls_free_all(struct sim *sim) {

@@ -110,6 +110,14 @@ static uint64_t lost_for_us(struct pipe *p, uint32_t ppm) {
     return lost_us;
 }
 
+static uint64_t travels_for_us(struct pipe *p, const struct sim_link *link) {
+    uint64_t us = dist_draw(&link->latency_us, &p->rng) + lost_for_us(p, link->loss_ppm);
+    if (link->late_us != 0 && rng_chance(&p->rng, link->late_ppm)) {
+        us += rng_between(&p->rng, 1, link->late_us);
+    }
+    return us;
+}
+
 /* Decides when a segment that leaves not before from_us arrives. */
 static void launch(struct pipe *p, struct segment *s, uint64_t from_us) {
     const struct sim_link *link = link_of(p);
@@ -129,7 +137,12 @@ static void launch(struct pipe *p, struct segment *s, uint64_t from_us) {
         leaves_us += s->len * SIM_SECOND / link->bytes_per_s;
     }
     p->line_free_us = leaves_us;
-    uint64_t arrive_us = leaves_us + dist_draw(&link->latency_us, &p->rng) + lost_for_us(p, link->loss_ppm);
+    uint64_t arrive_us = leaves_us + travels_for_us(p, link);
+    if (rng_chance(&p->rng, link->duplicate_ppm)) { /* the copy goes right behind it */
+        p->line_free_us += link->bytes_per_s != 0 ? s->len * SIM_SECOND / link->bytes_per_s : 0;
+        uint64_t copy_us = p->line_free_us + travels_for_us(p, link);
+        arrive_us = copy_us < arrive_us ? copy_us : arrive_us;
+    }
     s->arrive_us = arrive_us > p->last_arrive_us ? arrive_us : p->last_arrive_us;
     p->last_arrive_us = s->arrive_us;
 }

@@ -39,8 +39,11 @@ struct sim_link {
     uint32_t loss_ppm;    /* a segment is lost: it arrives one or more retransmission times later */
     uint32_t reset_ppm;   /* a segment is met by a reset: both ends see it */
     uint32_t corrupt_ppm; /* a segment is damaged: TLS fails; on a plain connection TCP's checksum catches it: a loss */
-    uint32_t refuse_ppm;  /* a connection attempt is refused */
-    bool cut;             /* nothing passes */
+    uint32_t duplicate_ppm; /* a segment travels twice: the line carries both, TCP takes the first that arrives */
+    uint32_t late_ppm;      /* others overtake a segment: TCP holds them back until it is there … */
+    uint64_t late_us;       /* … at most this much later; 0: never */
+    uint32_t refuse_ppm;    /* a connection attempt is refused */
+    bool cut;               /* nothing passes */
 };
 struct sim_link sim_link_default(void); /* 200 µs … 2 ms, an eighth of the writes split, no faults */
 
@@ -148,6 +151,12 @@ void sim_revoke(struct sim *sim, const struct sim_certificate *cert);
 /* Writes certificate, key, CA and CRL of the default CA for `common_name` (alternative names: it and "localhost") below
  * /etc/sim/ of the host and returns their paths (they live as long as the sim). Synced. */
 struct world_tls_files sim_tls_files(struct world *host, const char *common_name);
+/* The certificate that sim_tls_files() issued; NULL when there is none. */
+const struct sim_certificate *sim_tls_certificate(struct world *host, const char *common_name);
+/* The next sim_tls_files() issues a new one. */
+void sim_tls_forget(struct world *host, const char *common_name);
+/* Writes what has been revoked by now into the list that sim_tls_files() wrote; nothing where there is none. */
+void sim_tls_update_crl(struct world *host);
 /* The same with a certificate of your own; its name in the paths is the serial number. */
 struct world_tls_files sim_tls_files_of(struct world *host, const struct sim_certificate *cert);
 

@@ -253,10 +253,9 @@ static int run_spooled(const struct agent_exec *x) {
     char text[16];
     snprintf(text, sizeof text, "%d", code);
     /* The exit code's file says that the others are complete: they go to the disk first. */
-    if (fsync(streams[0].file) == 0 && fsync(streams[1].file) == 0) {
-        put_file(dir, "exitcode", text, true);
-    }
-    return code;
+    bool stored = !streams[0].broken && !streams[1].broken && fsync(streams[0].file) == 0 &&
+                  fsync(streams[1].file) == 0 && put_file(dir, "exitcode", text, true);
+    return stored ? code : AGENT_EXEC_LOST;
 }
 
 int main(int argc, char **argv) {

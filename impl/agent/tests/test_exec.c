@@ -151,6 +151,15 @@ static void output_beyond_the_limit(void **state) {
     expect_file("exitcode", "1");
 }
 
+/* No room: whoever waits hears of it, and no exit code pretends that all of the output is there. */
+static void output_that_cannot_be_stored(void **state) {
+    (void)state;
+    assert_int_equal(run("trap '' XFSZ; ulimit -f 1; " SPOOLED "-- /usr/bin/printf %900d 7"), AGENT_EXEC_LOST);
+    expect_file("exitcode", NULL);
+    assert_int_equal(run("rm pid; trap '' XFSZ; ulimit -f 1; " SPOOLED "-- /usr/bin/printf %300d 7"), 0);
+    expect_file("exitcode", "0");
+}
+
 static void signals(void **state) {
     (void)state;
     assert_int_equal(run(SPOOLED "-- /bin/sh -c 'echo x; kill -9 $$' < /dev/null"), 9);
@@ -184,6 +193,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(input_that_is_cut_short, setup, teardown),
         cmocka_unit_test_setup_teardown(a_task_that_was_given_up, setup, teardown),
         cmocka_unit_test_setup_teardown(output_beyond_the_limit, setup, teardown),
+        cmocka_unit_test_setup_teardown(output_that_cannot_be_stored, setup, teardown),
         cmocka_unit_test_setup_teardown(signals, setup, teardown),
         cmocka_unit_test_setup_teardown(the_pid_is_that_of_the_program, setup, teardown),
         cmocka_unit_test_setup_teardown(what_it_started_is_waited_for, setup, teardown),

@@ -319,6 +319,26 @@ static void the_reference_loses_it(void **state) {
     bench_free(b);
 }
 
+/* The outcome is there and the disk does not give it: that is said, and it is not taken for no output. */
+static void an_outcome_that_cannot_be_read(void **state) {
+    (void)state;
+    struct bench *b = bench_connected(PCP_V2);
+    char *sha = bench_serve(b, "/x", "#!sim\nout x"), *params = bench_task(b, "/x", sha, "{}");
+    sim_disk_fault(
+        b->agent_host,
+        &(struct sim_disk_fault){.prefix = SPOOL "/t/stdout", .ops = SIM_FILE_READ, .kind = "world/io", .times = 1});
+    mem_free(bench_request(b, NON_BLOCKING, "t", "task", "run", params, true));
+    bench_expect(b, "rpc_provisional_response");
+    const struct message *error = bench_expect(b, "rpc_error_message");
+    assert_non_null(strstr(error->data, "failed to read file '" SPOOL "/t/stdout'"));
+    char *kept = bench_read(b, SPOOL "/t/stdout");
+    assert_string_equal(kept, "x\n");
+    mem_free(kept);
+    mem_free(params);
+    mem_free(sha);
+    bench_free(b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_of_all_kinds),
@@ -334,6 +354,7 @@ int main(void) {
         cmocka_unit_test(the_outcome_waits_for_a_connection),
         cmocka_unit_test(the_outcome_waits_across_a_restart),
         cmocka_unit_test(the_reference_loses_it),
+        cmocka_unit_test(an_outcome_that_cannot_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

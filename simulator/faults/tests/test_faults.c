@@ -13,7 +13,7 @@ struct bench {
     struct sim *sim;
     struct faults *f;
     struct world *a, *b;
-    int crashes, restarts, powers, services, service_ends, revoked;
+    int crashes, restarts, powers, services, service_ends, revoked, renewed, failed;
     bool cannot_start;
     char log[4000]; /* of notes */
     struct sim_watcher watcher;
@@ -45,12 +45,19 @@ static bool service(void *ctx, const char *name, const json_t *fault, struct err
 }
 static bool revoke(void *ctx, const char *name, struct error *err) {
     (void)err;
-    assert_string_equal(name, "a");
+    assert_true(str_eq(name, "a") || strncmp(name, "node-", 5) == 0);
     ((struct bench *)ctx)->revoked++;
+    return true;
+}
+static bool renew(void *ctx, const char *name, struct error *err) {
+    (void)err;
+    assert_true(str_eq(name, "a") || strncmp(name, "node-", 5) == 0);
+    ((struct bench *)ctx)->renewed++;
     return true;
 }
 static void on_event(void *ctx, const struct sim_event *e) {
     struct bench *bench = ctx;
+    bench->failed += e->kind == SIM_EVENT_NOTE && strncmp(e->text, "fault", 5) != 0;
     if (e->kind == SIM_EVENT_NOTE && strlen(bench->log) + strlen(e->text) + 2 < sizeof(bench->log)) {
         strcat(strcat(bench->log, e->text), "\n");
     }
@@ -62,7 +69,10 @@ static void setup(struct bench *bench, uint64_t seed) {
     bench->b = sim_host(bench->sim, "b");
     sim_host(bench->sim, "node-1");
     sim_host(bench->sim, "node-2");
-    bench->f = faults_new(bench->sim, &(struct faults_hooks){crash, restart, service, revoke, bench});
+    bench->f = faults_new(
+        bench->sim,
+        &(struct faults_hooks){
+            .crash = crash, .restart = restart, .service = service, .revoke = revoke, .renew = renew, .ctx = bench});
     sim_watch(bench->sim, &bench->watcher, on_event, bench);
 }
 static void teardown(struct bench *bench) {
@@ -159,7 +169,9 @@ static void test_every_ratio(void **state) {
     assert_int_equal(ab.corrupt_ppm, 10000);
     assert_int_equal(ab.refuse_ppm, 500000);
     assert_int_equal(ab.reset_ppm, 250000);
-    assert_int_equal(ab.latency_us.kind, DIST_UNIFORM);
+    assert_int_equal(ab.late_us, 50 * SIM_MS);
+    assert_int_equal(ab.late_ppm, 500000);
+    assert_int_equal(ab.duplicate_ppm, 1000000);
     assert_int_equal(faults_active(bench.f), 5);
     assert_int_equal(faults_injected_total(bench.f), 5);
     const char *name;
@@ -262,6 +274,60 @@ static void test_hooks(void **state) {
     assert_int_equal(bench.service_ends, 1);
     apply(&bench, "{\"certificate\": {\"revoke\": \"a\"}}");
     assert_int_equal(bench.revoked, 1);
+    assert_int_equal(bench.renewed, 0);
+    heal(&bench);
+    assert_int_equal(bench.renewed, 1);
+    apply(&bench, "{\"certificate\": {\"revoke\": \"a\"}, \"for\": \"1m\"}");
+    sim_run(bench.sim, sim_now_us(bench.sim) + 2 * SIM_MINUTE);
+    assert_int_equal(bench.revoked, 2);
+    assert_int_equal(bench.renewed, 2);
+    teardown(&bench);
+}
+
+static void on_timer(void *ctx) {
+    *(uint64_t *)ctx = 1;
+}
+
+/* It is there again, and does nothing for a while; what cannot be started is tried again. */
+static void test_slow_start(void **state) {
+    struct bench bench;
+    struct timer t = {0};
+    uint64_t fired = 0;
+    (void)state;
+    setup(&bench, 1);
+    apply(&bench, "{\"restart\": \"a\", \"down_for\": \"1s\", \"slow_start\": \"20s\"}");
+    sim_run(bench.sim, 1100 * SIM_MS);
+    assert_int_equal(bench.restarts, 1);
+    world_timer_start(bench.a, &t, 1, on_timer, &fired);
+    sim_run(bench.sim, 20 * SIM_SECOND);
+    assert_int_equal(fired, 0);
+    sim_run(bench.sim, 22 * SIM_SECOND);
+    assert_int_equal(fired, 1);
+    bench.cannot_start = true;
+    apply(&bench, "{\"restart\": \"b\"}");
+    sim_run(bench.sim, sim_now_us(bench.sim) + 15 * SIM_SECOND);
+    assert_int_equal(bench.restarts, 1);
+    bench.cannot_start = false;
+    sim_run(bench.sim, sim_now_us(bench.sim) + 15 * SIM_SECOND);
+    assert_int_equal(bench.restarts, 2);
+    assert_int_equal(faults_active(bench.f), 0);
+    teardown(&bench);
+}
+
+static void test_disk_reads(void **state) {
+    struct bench bench;
+    struct buf text = BUF_INIT;
+    (void)state;
+    setup(&bench, 1);
+    assert_true(world_file_write(bench.a, "/x", SPAN("x"), 0600, WORLD_WRITE_PLAIN, NULL));
+    apply(&bench, "{\"disk\": {\"host\": \"a\", \"errors\": 1}}");
+    assert_true(world_file_read(bench.a, "/x", 10, &text, NULL));
+    heal(&bench);
+    apply(&bench, "{\"disk\": {\"host\": \"a\", \"errors\": 1, \"reads\": true}}");
+    assert_false(world_file_read(bench.a, "/x", 10, &text, NULL));
+    heal(&bench);
+    assert_true(world_file_read(bench.a, "/x", 10, &text, NULL));
+    buf_free(&text);
     teardown(&bench);
 }
 
@@ -360,6 +426,9 @@ static void test_bad_descriptions(void **state) {
     refuse("{\"service\": {}}", "fault", "service.name");
     refuse("{\"certificate\": {\"revok\": \"a\"}}", "fault", "certificate.revok: unknown key; did you mean revoke?");
     refuse("{\"restart\": \"a\", \"down_for\": \"soon\"}", "fault", "down_for: ");
+    refuse("{\"restart\": \"a\", \"slow_start\": \"soon\"}", "fault", "slow_start: ");
+    refuse("{\"kill\": \"a\", \"slow_start\": \"1s\"}", "fault", "slow_start: unknown key");
+    refuse("{\"reorder\": {\"by\": \"1s\", \"ratio\": 7}}", "fault", "reorder.ratio: ");
 }
 
 static void test_check_does_nothing(void **state) {
@@ -413,7 +482,9 @@ static void test_without_hooks(void **state) {
 
 /* ---- swarms */
 
-static void run_swarm(uint64_t seed, enum faults_level level, char log[4000], uint64_t *total, uint64_t *hash) {
+/* only: the number of a kind that is drawn alone, or -1. */
+static void run_swarm_of(uint64_t seed, enum faults_level level, int only, char log[4000], uint64_t *total,
+                         uint64_t *hash) {
     static const char *const components[] = {"a", "b"}, *const agents[] = {"node-1", "node-2"},
                              *const services[] = {"rbac"};
     struct bench bench;
@@ -421,6 +492,9 @@ static void run_swarm(uint64_t seed, enum faults_level level, char log[4000], ui
     sim_host(bench.sim, "rbac");
     struct rng rng = sim_rng(bench.sim, "swarm", NULL);
     struct swarm swarm = swarm_of(level, &rng);
+    for (size_t i = 0; only >= 0 && i < SWARM_KINDS_MAX; i++) {
+        swarm.weights[i] = i == (size_t)only;
+    }
     faults_swarm(bench.f, &swarm, &(struct swarm_targets){components, 2, agents, 2, services, 1}, 10 * SIM_MINUTE, rng);
     sim_run(bench.sim, 10 * SIM_MINUTE);
     heal(&bench);
@@ -429,9 +503,36 @@ static void run_swarm(uint64_t seed, enum faults_level level, char log[4000], ui
     assert_int_equal(faults_injected_total(bench.f), *total); /* none comes later */
     assert_int_equal(bench.crashes, bench.restarts);
     assert_false(link_of(&bench, "a", "b").cut || link_of(&bench, "node-1", "a").cut);
+    assert_int_equal(bench.revoked, bench.renewed);
+    assert_int_equal(bench.failed, 0); /* everything drawn is a good description */
     memcpy(log, bench.log, sizeof(bench.log));
     *hash = sim_trace_hash(bench.sim);
     teardown(&bench);
+}
+static void run_swarm(uint64_t seed, enum faults_level level, char log[4000], uint64_t *total, uint64_t *hash) {
+    run_swarm_of(seed, level, -1, log, total, hash);
+}
+
+/* Each kind can be drawn, alone; swarms draw all of them, and so does "heavy". */
+static void test_every_kind(void **state) {
+    char log[4000];
+    uint64_t total, hash;
+    struct rng rng = {1};
+    struct swarm heavy = swarm_of(FAULTS_HEAVY, &rng);
+    (void)state;
+    for (size_t i = 0; i < swarm_kind_count(); i++) {
+        run_swarm_of(i, FAULTS_HEAVY, (int)i, log, &total, &hash);
+        assert_true(total > 10);
+        assert_true(heavy.weights[i] > 0);
+        uint32_t drawn = 0, bits;
+        for (int seed = 0; seed < 40; seed++) {
+            drawn += swarm_of(FAULTS_SWARM, &rng).weights[i] != 0;
+        }
+        assert_true(drawn > 5 && drawn < 35);
+        assert_true(swarm_kinds_parse(swarm_kind_name(i), &bits) && bits == 1u << i);
+    }
+    uint32_t kinds;
+    assert_false(swarm_kinds_parse("clock,clocks", &kinds));
 }
 
 static void test_swarm_is_repeatable(void **state) {
@@ -475,6 +576,8 @@ int main(void) {
         cmocka_unit_test(test_connections),         cmocka_unit_test(test_bad_descriptions),
         cmocka_unit_test(test_check_does_nothing),  cmocka_unit_test(test_without_hooks),
         cmocka_unit_test(test_swarm_is_repeatable), cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_slow_start),          cmocka_unit_test(test_disk_reads),
+        cmocka_unit_test(test_every_kind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
