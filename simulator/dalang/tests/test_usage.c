@@ -240,7 +240,7 @@ static void configuration(void **state) {
         {{"puppet-job", "show", "-c", "types.conf"},
          1,
          "",
-         "Error: configuration key \"environment\" must be a string*"},
+         "Error: orchestrator.conf: configuration key \"environment\" must be a string*"},
         {{"puppet-job", "show", "-c", "nowhere.conf"}, 1, "", "Error: *no-ca.pem*"},
         {{"puppet-job", "show", "-c", "nowhere.conf", "--ca-cert", "other-ca.pem"}, 1, "", "Error: *other-ca.pem*"},
         {{"puppet-query", "nodes{}", "-c", "array.conf"}, 1, "", "Error: array.conf: must be a JSON object*"},
