@@ -29,6 +29,8 @@ const struct dalang_command dalang_commands[] = {
     {"certs", "make a CA, issue and revoke certificates", certs_command, certs_describe},
     {"fleet", "virtual agents over real connections against any PCP broker", fleet_command, fleet_describe},
     {"simulate", "run the stack in simulated time, from a seed", simulate_command, simulate_describe},
+    {"bench", "throughput, latency and cost of brokers and stacks", bench_command, bench_describe},
+    {"conform", "hold any broker, agent or orchestrator against the protocols", conform_command, conform_describe},
     {"env", "print what a shell needs to use a running stack", env_command, env_describe},
     {"job", "puppet-job", job_command, NULL},
     {"task", "puppet-task", task_command, NULL},

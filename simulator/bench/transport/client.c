@@ -24,7 +24,7 @@ struct line {
     uint64_t left; /* messages still to send */
 };
 
-struct client {
+struct echo_client {
     SSL_CTX *ctx;
     uint16_t port;
     int loop;
@@ -36,7 +36,7 @@ struct client {
     bool failed;
 };
 
-static void fail(struct client *c, const char *what) {
+static void fail(struct echo_client *c, const char *what) {
     if (!c->failed) {
         fprintf(stderr, "client of port %u, after %zu connections and %llu echoes: %s\n", c->port, c->count,
                 (unsigned long long)c->echoed, what);
@@ -44,13 +44,13 @@ static void fail(struct client *c, const char *what) {
     c->failed = true;
 }
 
-void client_mint(struct client *c, struct certs_ca *ca, EVP_PKEY *key) {
+void echo_client_mint(struct echo_client *c, struct certs_ca *ca, EVP_PKEY *key) {
     c->ca = ca;
     c->key = key;
 }
 
 /* A certificate of its own for this connection. */
-static void use_own_certificate(struct client *c, SSL *ssl) {
+static void use_own_certificate(struct echo_client *c, SSL *ssl) {
     char name[40];
     snprintf(name, sizeof(name), "agent-%06zu.example.com", c->count);
     struct real_credential *credential = certs_mint(c->ca, name, c->key, (int64_t)time(NULL) * 1000, NULL);
@@ -62,8 +62,8 @@ static void use_own_certificate(struct client *c, SSL *ssl) {
     real_credential_free(credential);
 }
 
-struct client *client_new(const struct server_files *files, uint16_t port) {
-    struct client *c = calloc(1, sizeof(*c));
+struct echo_client *echo_client_new(const struct server_files *files, uint16_t port) {
+    struct echo_client *c = calloc(1, sizeof(*c));
     c->port = port;
     c->loop = epoll_create1(0);
     c->ctx = SSL_CTX_new(TLS_client_method());
@@ -80,7 +80,7 @@ struct client *client_new(const struct server_files *files, uint16_t port) {
     return c;
 }
 
-static void dial(struct client *c, struct line *l) {
+static void dial(struct echo_client *c, struct line *l) {
     struct sockaddr_in in = {
         .sin_family = AF_INET, .sin_port = htons(c->port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int one = 1;
@@ -100,7 +100,7 @@ static void dial(struct client *c, struct line *l) {
     epoll_ctl(c->loop, EPOLL_CTL_ADD, l->fd, &(struct epoll_event){.events = EPOLLIN | EPOLLOUT, .data.ptr = l});
 }
 
-static void open_line(struct client *c) {
+static void open_line(struct echo_client *c) {
     struct line *l = calloc(1, sizeof(*l));
     c->lines = realloc(c->lines, (c->count + 1) * sizeof(*c->lines));
     c->lines[c->count++] = l;
@@ -108,7 +108,7 @@ static void open_line(struct client *c) {
 }
 
 /* A server that drops a new connection is counted, and dialled again. */
-static void again(struct client *c, struct line *l) {
+static void again(struct echo_client *c, struct line *l) {
     if (l->settled || ++c->lost > LOST_MAX) {
         fail(c, "the server ended a connection");
         return;
@@ -118,7 +118,7 @@ static void again(struct client *c, struct line *l) {
     dial(c, l);
 }
 
-static void send_message(struct client *c, struct line *l) {
+static void send_message(struct echo_client *c, struct line *l) {
     static const char message[MESSAGE_LEN];
     l->got = 0;
     l->left--;
@@ -127,7 +127,7 @@ static void send_message(struct client *c, struct line *l) {
     }
 }
 
-static void step(struct client *c, struct line *l) {
+static void step(struct echo_client *c, struct line *l) {
     if (!l->open) {
         int rc = SSL_do_handshake(l->ssl);
         if (rc != 1) {
@@ -162,7 +162,7 @@ static void step(struct client *c, struct line *l) {
     }
 }
 
-static bool turn(struct client *c) {
+static bool turn(struct echo_client *c) {
     struct epoll_event events[256];
     int count = epoll_wait(c->loop, events, 256, PATIENCE_MS);
     for (int i = 0; i < count; i++) {
@@ -174,7 +174,7 @@ static bool turn(struct client *c) {
     return !c->failed;
 }
 
-bool client_grow(struct client *c, size_t count) {
+bool echo_client_grow(struct echo_client *c, size_t count) {
     size_t before = c->count;
     c->echoed = 0;
     while (c->echoed < count - before) {
@@ -188,7 +188,7 @@ bool client_grow(struct client *c, size_t count) {
     return true;
 }
 
-bool client_echo(struct client *c, size_t active, uint64_t messages) {
+bool echo_client_echo(struct echo_client *c, size_t active, uint64_t messages) {
     c->echoed = 0;
     for (size_t i = 0; i < active; i++) {
         c->lines[i]->left = messages / active;
@@ -202,15 +202,15 @@ bool client_echo(struct client *c, size_t active, uint64_t messages) {
     return true;
 }
 
-size_t client_count(const struct client *c) {
+size_t echo_client_count(const struct echo_client *c) {
     return c->count;
 }
 
-size_t client_lost(const struct client *c) {
+size_t echo_client_lost(const struct echo_client *c) {
     return c->lost;
 }
 
-void client_free(struct client *c) {
+void echo_client_free(struct echo_client *c) {
     for (size_t i = 0; i < c->count; i++) {
         close(c->lines[i]->fd);
         SSL_free(c->lines[i]->ssl);

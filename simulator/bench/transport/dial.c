@@ -28,11 +28,11 @@ static void say(const char *word) {
 }
 
 int dial_openssl(const struct dialling *d) {
-    struct client *c = client_new(&d->files, d->port);
-    client_mint(c, open_ca(d), certs_key_new(CERTS_KEY_EC_P256));
-    bool ok = client_grow(c, 10);
+    struct echo_client *c = echo_client_new(&d->files, d->port);
+    echo_client_mint(c, open_ca(d), certs_key_new(CERTS_KEY_EC_P256));
+    bool ok = echo_client_grow(c, 10);
     say("warm");
-    ok = ok && client_grow(c, d->count + 10);
+    ok = ok && echo_client_grow(c, d->count + 10);
     say(ok ? "ready" : "failed");
     return 0;
 }

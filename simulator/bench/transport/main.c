@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/option.h"
+#include "simulator/bench/process.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -52,7 +53,7 @@ struct server {
     const struct kind *kind; /* NULL: not measured */
     struct child child;
     uint16_t port;
-    struct client *client;
+    struct echo_client *client;
     struct result result;
 };
 
@@ -68,9 +69,9 @@ static bool begin(struct server *s, const struct bench *b, int i) {
     if (!child_start(&s->child, argv) || !child_says(&s->child, "ready")) {
         return false;
     }
-    s->client = client_new(&(struct server_files){b->client.cert, b->client.key, b->ca}, s->port);
-    s->result.ok = client_grow(s->client, WARM); /* first use of everything */
-    s->result.rss_empty = (double)rss_bytes(s->child.pid);
+    s->client = echo_client_new(&(struct server_files){b->client.cert, b->client.key, b->ca}, s->port);
+    s->result.ok = echo_client_grow(s->client, WARM); /* first use of everything */
+    s->result.rss_empty = (double)process_anon_bytes(s->child.pid);
     return s->result.ok;
 }
 
@@ -79,23 +80,23 @@ static double less(double best, double value) {
 }
 
 static void connect_round(struct server *s, size_t count) {
-    double cpu = cpu_us(s->child.pid);
-    s->result.ok = s->result.ok && client_grow(s->client, client_count(s->client) + count);
-    s->result.handshake_us = less(s->result.handshake_us, (cpu_us(s->child.pid) - cpu) / (double)count);
+    double cpu = process_cpu_us(s->child.pid);
+    s->result.ok = s->result.ok && echo_client_grow(s->client, echo_client_count(s->client) + count);
+    s->result.handshake_us = less(s->result.handshake_us, (process_cpu_us(s->child.pid) - cpu) / (double)count);
 }
 
 static void echo_round(struct server *s, const struct bench *b) {
-    double cpu = cpu_us(s->child.pid), since = now_s();
+    double cpu = process_cpu_us(s->child.pid), since = clock_s();
     uint64_t messages = b->messages / ROUNDS;
-    s->result.ok = s->result.ok && client_echo(s->client, b->active, messages);
-    s->result.message_us = less(s->result.message_us, (cpu_us(s->child.pid) - cpu) / (double)messages);
-    double rate = (double)messages / (now_s() - since);
+    s->result.ok = s->result.ok && echo_client_echo(s->client, b->active, messages);
+    s->result.message_us = less(s->result.message_us, (process_cpu_us(s->child.pid) - cpu) / (double)messages);
+    double rate = (double)messages / (clock_s() - since);
     s->result.messages_per_s = rate > s->result.messages_per_s ? rate : s->result.messages_per_s;
 }
 
 static void note_memory(struct server *s, int step) {
-    double count = (double)client_count(s->client) - WARM;
-    s->result.rss_per_conn[step] = ((double)rss_bytes(s->child.pid) - s->result.rss_empty) / count;
+    double count = (double)echo_client_count(s->client) - WARM;
+    s->result.rss_per_conn[step] = ((double)process_anon_bytes(s->child.pid) - s->result.rss_empty) / count;
 }
 
 static void measure_servers(struct server *servers, const struct bench *b) {
@@ -137,13 +138,13 @@ static void measure_client(struct server *s, const struct bench *b, uint16_t por
         "transport-bench", "--dial", s->kind->name, b->client.cert, b->client.key, b->ca, b->dir, at, count, NULL};
     struct child c = {0};
     bool ok = child_start(&c, argv) && child_says(&c, "warm");
-    double rss = (double)rss_bytes(c.pid), cpu = cpu_us(c.pid);
+    double rss = (double)process_anon_bytes(c.pid), cpu = process_cpu_us(c.pid);
     child_go_on(&c);
     ok = ok && child_says(&c, "ready");
     s->result.ok = s->result.ok && ok;
     s->result.client_rss_empty = rss;
-    s->result.client_rss_per_conn = ((double)rss_bytes(c.pid) - rss) / (double)b->connections;
-    s->result.client_us = (cpu_us(c.pid) - cpu) / (double)b->connections;
+    s->result.client_rss_per_conn = ((double)process_anon_bytes(c.pid) - rss) / (double)b->connections;
+    s->result.client_us = (process_cpu_us(c.pid) - cpu) / (double)b->connections;
     child_end(&c);
 }
 
@@ -312,8 +313,8 @@ static bool run(struct bench *b) {
     measure_servers(servers, b);
     for (int i = 0; i < KIND_COUNT; i++) {
         if (servers[i].client != NULL) {
-            servers[i].result.dropped = (double)client_lost(servers[i].client);
-            client_free(servers[i].client);
+            servers[i].result.dropped = (double)echo_client_lost(servers[i].client);
+            echo_client_free(servers[i].client);
         }
     }
     for (int i = 0; i < KIND_COUNT; i++) {

@@ -3,10 +3,8 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 bool child_start(struct child *c, const char *const *argv) {
@@ -53,40 +51,4 @@ void child_end(struct child *c) {
         close(c->from);
     }
     c->pid = 0;
-}
-
-uint64_t rss_bytes(pid_t pid) {
-    char path[64], line[256];
-    uint64_t kb = 0;
-    snprintf(path, sizeof(path), "/proc/%d/status", pid);
-    FILE *f = fopen(path, "r");
-    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
-        if (strncmp(line, "RssAnon:", 8) == 0) {
-            kb = strtoull(line + 8, NULL, 10);
-        }
-    }
-    if (f != NULL) {
-        fclose(f);
-    }
-    return kb * 1024;
-}
-
-double cpu_us(pid_t pid) {
-    char path[64];
-    unsigned long long ns = 0;
-    snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
-    FILE *f = fopen(path, "r");
-    if (f != NULL) {
-        if (fscanf(f, "%llu", &ns) != 1) {
-            ns = 0;
-        }
-        fclose(f);
-    }
-    return (double)ns / 1000;
-}
-
-double now_s(void) {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }

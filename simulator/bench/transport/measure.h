@@ -16,8 +16,4 @@ bool child_says(struct child *c, const char *word); /* its next line is that wor
 void child_go_on(struct child *c);                  /* a line to its standard input */
 void child_end(struct child *c);
 
-uint64_t rss_bytes(pid_t pid); /* anonymous memory: what it allocated, not the libraries' pages */
-double cpu_us(pid_t pid);      /* processor time of its main thread so far */
-double now_s(void);
-
 #endif

@@ -43,6 +43,11 @@ static int listen_on(uint16_t port) {
         perror("listen");
         exit(1);
     }
+    if (port == 0) {
+        socklen_t len = sizeof(in);
+        getsockname(fd, (struct sockaddr *)&in, &len);
+        printf("port %u\n", ntohs(in.sin_port));
+    }
     return fd;
 }
 
