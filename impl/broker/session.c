@@ -120,6 +120,10 @@ static struct verdict judge(struct peer *p, const struct world_identity *id, str
                   "No client certificate, closing the connection", "remoteaddress", ws_remote(p->ws), NULL);
         return VERDICT(CLOSE_NO_CERTIFICATE);
     }
+    /* The handshake may have been before the CRL's last change, and the request after it. */
+    if (!world_tls_still_good(b->tls, id)) {
+        return VERDICT(CLOSE_CRL);
+    }
     if (controllers_gone(b)) {
         return VERDICT(CLOSE_NO_CONTROLLERS);
     }

@@ -440,6 +440,61 @@ static void a_revoked_client_cannot_come_back(void **state) {
     rig_free(r);
 }
 
+/* ---- a client that waits between its handshake and its request */
+
+struct slow_client {
+    bool open, closed;
+    struct buf heard;
+};
+
+static void slow_open(void *ctx, struct world_conn *c) {
+    (void)c;
+    ((struct slow_client *)ctx)->open = true;
+}
+static void slow_data(void *ctx, struct world_conn *c, struct span bytes) {
+    (void)c;
+    buf_append_span(&((struct slow_client *)ctx)->heard, bytes);
+}
+static void slow_close(void *ctx, struct world_conn *c, enum world_close_reason why, const char *text) {
+    (void)c;
+    (void)why;
+    (void)text;
+    ((struct slow_client *)ctx)->closed = true;
+}
+
+static void revoked_between_handshake_and_request(void **state) {
+    (void)state;
+    static const struct world_conn_handler slow = {.on_open = slow_open, .on_data = slow_data, .on_close = slow_close};
+    struct rig *r = rig_new(quick_crl, NULL);
+    struct world *host = client_host(r, "client01.example.com");
+    const char *const names[] = {"client01.example.com"};
+    const struct sim_certificate *cert = sim_issue(
+        r->sim, &(struct sim_certificate_opts){.common_name = names[0], .alt_names = names, .alt_name_count = 1});
+    struct world_tls_files files = sim_tls_files_of(host, cert);
+    struct world_tls *tls = world_tls_new(host, &files, NULL);
+    struct slow_client client = {.heard = BUF_INIT};
+    struct world_conn *c =
+        world_connect(host, &(struct world_connect){.host = "broker", .port = r->port, .tls = tls}, &slow, &client);
+    rig_run_ms(r, 1000);
+    assert_true(client.open);
+    sim_revoke(r->sim, cert);
+    char *crl = sim_crl_text(r->sim, SIM_CA);
+    assert_true(world_file_write(r->world, r->config.tls.crl, span_of(crl), 0644, WORLD_WRITE_ATOMIC, NULL));
+    mem_free(crl);
+    rig_run_ms(r, 2000);
+    const struct span request = SPAN("GET /pcp2/agent HTTP/1.1\r\nHost: broker\r\nUpgrade: websocket\r\n"
+                                     "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+                                     "Sec-WebSocket-Version: 13\r\n\r\n");
+    world_conn_write(c, &request, 1);
+    rig_run_ms(r, 1000);
+    assert_true(span_find_span(buf_span(&client.heard), SPAN("CRL reloaded")) >= 0);
+    rig_run_ms(r, 10000);
+    assert_true(client.closed);
+    buf_free(&client.heard);
+    world_tls_free(tls);
+    rig_free(r);
+}
+
 static void an_unreadable_crl_changes_nothing_until_it_is_whole(void **state) {
     (void)state;
     struct rig *r = rig_new(quick_crl, NULL);
@@ -508,6 +563,7 @@ int main(void) {
         cmocka_unit_test(crl_rewritten_closes_clients_one_by_one),
         cmocka_unit_test(flagged_sessions_are_closed_only_after_the_throttle_delay),
         cmocka_unit_test(a_revoked_client_cannot_come_back),
+        cmocka_unit_test(revoked_between_handshake_and_request),
         cmocka_unit_test(an_unreadable_crl_changes_nothing_until_it_is_whole),
         cmocka_unit_test(wrong_configuration_is_refused),
     };
