@@ -72,6 +72,10 @@ static void fill_command_line(const struct cli_action *a, struct cli_args *args,
 int cli_run(const struct cli_host *host, const char *program, int argc, char *const argv[]) {
     const char *word = argc > 1 ? argv[1] : NULL;
     const struct cli_action *a = find(program, word);
+    if (a != NULL && a->action == NULL && argc == 2 && strcmp(word, "-v") == 0) { /* as puppet-query has it */
+        fprintf(host->out, "%s %s\n", program, DALANG_VERSION);
+        return EXIT_DONE;
+    }
     if (a == NULL) {
         return no_action(host, program, word);
     }

@@ -222,34 +222,51 @@ static void print_job_list(struct cli *cli, const json_t *items) {
     mem_free(cells);
 }
 
-static int show_list(struct cli *cli) {
-    struct error err = ERROR_INIT;
-    json_t *answer = NULL;
-    char *path = str_printf("/jobs?limit=%llu", (unsigned long long)cli->args.limit);
-    bool ok = call(cli, cli->client, "GET", path, NULL, &answer, &err);
-    mem_free(path);
-    if (!ok) {
-        return fail(cli, &err);
-    }
-    json_t *wanted = json_array();
-    size_t i;
-    json_t *job;
-    json_array_foreach(json_object_get(answer, "items"), i, job) {
-        const char *environment = json_str(json_object_get(job, "environment"), "name");
-        if (cli->args.environment == NULL || str_eq(environment, cli->args.environment)) {
-            json_array_append(wanted, job);
+/* The API has no filter for environments: pages are read until enough jobs of this one have been seen. */
+static bool list_jobs(struct cli *cli, json_t *wanted, struct error *err) {
+    enum { PAGE = 100 };
+    const char *environment = cli->args.environment;
+    uint64_t limit = cli->args.limit, page = environment == NULL ? limit : PAGE;
+    for (uint64_t offset = 0;; offset += page) {
+        json_t *answer = NULL, *job;
+        size_t i;
+        char *path = str_printf("/jobs?order_by=name&order=desc&limit=%llu&offset=%llu", (unsigned long long)page,
+                                (unsigned long long)offset);
+        bool ok = call(cli, cli->client, "GET", path, NULL, &answer, err);
+        mem_free(path);
+        if (!ok) {
+            return false;
+        }
+        json_array_foreach(json_object_get(answer, "items"), i, job) {
+            const char *name = json_str(json_object_get(job, "environment"), "name");
+            if (json_array_size(wanted) < limit && (environment == NULL || str_eq(name, environment))) {
+                json_array_append(wanted, job);
+            }
+        }
+        bool last = json_array_size(json_object_get(answer, "items")) < page;
+        json_decref(answer);
+        if (last || environment == NULL || json_array_size(wanted) == limit) {
+            return true;
         }
     }
-    if (cli->json) {
+}
+
+static int show_list(struct cli *cli) {
+    struct error err = ERROR_INIT;
+    json_t *wanted = json_array();
+    bool ok =
+        (cli->args.limit > 0 || error_set(&err, "usage", "--limit must be at least 1")) && list_jobs(cli, wanted, &err);
+    if (ok && cli->json) {
+        size_t i;
+        json_t *job;
         json_array_foreach(wanted, i, job) {
             print_json(cli, job);
         }
-    } else {
+    } else if (ok) {
         print_job_list(cli, wanted);
     }
     json_decref(wanted);
-    json_decref(answer);
-    return EXIT_DONE;
+    return ok ? EXIT_DONE : fail(cli, &err);
 }
 
 static void print_key(struct cli *cli, const char *key, const char *value) {

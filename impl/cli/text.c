@@ -213,7 +213,20 @@ static const char *advice(const struct cli *cli, const struct error *err) {
         {"puppetlabs.rbac/token-revoked", "The token was revoked: get a new one with `puppet-access login`."},
         {"puppetlabs.rbac/invalid-token", "The token is not valid here: get one with `puppet-access login`."},
         {"puppetlabs.rbac/user-unauthenticated", "Get a token with `puppet-access login`."},
+        {"puppetlabs.rbac/token-timed-out",
+         "The token was not used for too long: get a new one with `puppet-access login`."},
+        {"puppetlabs.rbac/malformed-token-request", "Choose another --label or --lifetime."},
+        {"puppetlabs.rbac/user-revoked", "Your account is revoked: ask an administrator."},
         {"puppetlabs.orchestrator/not-permitted", "Your user's roles do not allow this; ask for the permission."},
+        {"puppetlabs.orchestrator/unknown-task",
+         "`puppet-task show` lists the tasks there are; --environment names where."},
+        {"puppetlabs.orchestrator/unknown-plan",
+         "`puppet-plan show` lists the plans there are; --environment names where."},
+        {"puppetlabs.orchestrator/unknown-job", "`puppet-job show` lists the jobs there are."},
+        {"puppetlabs.orchestrator/unknown-environment",
+         "--environment or the configuration file names it; is it deployed?"},
+        {"puppetlabs.orchestrator/unavailable",
+         "The orchestrator recovers by itself when the cause is gone; try again then."},
     };
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
         if (error_is(err, table[i].kind)) {

@@ -33,6 +33,7 @@ static const struct {
      "\"count\": {\"type\": \"Integer\"}, \"ratio\": {\"type\": \"Optional[Float]\"},"
      "\"on\": {\"type\": \"Optional[Boolean]\"}, \"text\": {\"type\": \"Optional[String]\"}}}"},
     {"modules/typed/tasks/other.sh", "#!/bin/sh\n"},
+    {"modules/greet/plans/init.pp", "# Says hello\nplan greet(String $who = 'you') {\n  return $who\n}\n"},
     {"behaviour.json",
      "{\"tasks\": {"
      "\"fail\": {\"exit\": 3, \"stdout\": \"{\\\"tried\\\": 2, \\\"_error\\\": {\\\"msg\\\": \\\"the disk is full\\\","
@@ -61,7 +62,7 @@ static const struct {
     {"viewer.token", "0viewer\n"},
     {"alice.token", "  0alice  \n"},
     {"expired.token", "0expired\n"},
-    {"garbage.token", "not a token\n"},
+    {"garbage.token", "not-a-token\n"},
     {"empty.token", "\n"},
     {"home/.keep", ""},
 };

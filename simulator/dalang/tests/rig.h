@@ -15,7 +15,8 @@ struct rig {
 };
 
 /* Modules: echo (its parameter comes back), fail (exit 3, with an _error), crash (exit 1, no _error), plain (text),
- * brief (a second), slow (an hour), typed (parameters of three types), hidden (nobody but admin may run it).
+ * brief (a second), slow (an hour), typed (parameters of three types), hidden (nobody but admin may run it);
+ * the plan greet.
  * Tokens, in files below dir: viewer.token (may look only), expired.token, garbage.token, empty.token.
  * Users alice (password "wonder land", may run echo) and admin (password "sesame"). */
 void rig_start(struct rig *rig, const char *const *more_arguments);
