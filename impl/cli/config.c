@@ -87,6 +87,17 @@ static bool check_strings(const char *name, const json_t *file, const char *cons
     return true;
 }
 
+static bool check_flags(const char *name, const json_t *file, const char *const *keys, size_t count,
+                        struct error *err) {
+    for (size_t i = 0; i < count; i++) {
+        const json_t *value = json_object_get(file, keys[i]);
+        if (value != NULL && !json_is_boolean(value)) {
+            return error_set(err, "config", "%s: configuration key \"%s\" must be true or false", name, keys[i]);
+        }
+    }
+    return true;
+}
+
 static bool check_url(const char *url, struct error *err) {
     return strncmp(url, "https://", 8) == 0 || strncmp(url, "http://", 7) == 0 ||
            error_set(err, "config", "\"%s\" is no service URL; one looks like https://HOST:PORT", url);
@@ -115,9 +126,11 @@ bool config_load_orchestrator(struct cli *cli, struct error *err) {
     }
     json_t *options = json_object_get(file, "options");
     static const char *const keys[] = {"service-url", "environment", "cacert", "token-file"};
+    static const char *const flags[] = {"color", "noop"};
     bool ok = (options == NULL || json_is_object(options) ||
                error_set(err, "config", "orchestrator.conf: configuration key \"options\" must be an object")) &&
-              check_strings("orchestrator.conf", options, keys, 4, err);
+              check_strings("orchestrator.conf", options, keys, 4, err) &&
+              check_flags("orchestrator.conf", options, flags, 2, err);
     if (ok) {
         cli->service_url = pick(cli, cli->args.service_url, options, "service-url", NULL);
         cli->environment = pick(cli, cli->args.environment, options, "environment", NULL);

@@ -20,6 +20,7 @@ static int make_home(void **state) {
     write_file(home, "broken.json", "{\"message\": ");
     write_file(home, "hocon.conf", "options { service-url = \"https://127.0.0.1:1\" }");
     write_file(home, "types.conf", "{\"options\": {\"environment\": 7}}");
+    write_file(home, "flags.conf", "{\"options\": {\"color\": \"yes\"}}");
     write_file(home, "array.conf", "[]");
     write_file(home, "nowhere.conf",
                "{\"options\": {\"service-url\": \"https://127.0.0.1:1\", \"cacert\": \"no-ca.pem\"}}");
@@ -241,6 +242,10 @@ static void configuration(void **state) {
          1,
          "",
          "Error: orchestrator.conf: configuration key \"environment\" must be a string*"},
+        {{"puppet-job", "show", "-c", "flags.conf"},
+         1,
+         "",
+         "Error: orchestrator.conf: configuration key \"color\" must be true or false*"},
         {{"puppet-job", "show", "-c", "nowhere.conf"}, 1, "", "Error: *no-ca.pem*"},
         {{"puppet-job", "show", "-c", "nowhere.conf", "--ca-cert", "other-ca.pem"}, 1, "", "Error: *other-ca.pem*"},
         {{"puppet-query", "nodes{}", "-c", "array.conf"}, 1, "", "Error: array.conf: must be a JSON object*"},
