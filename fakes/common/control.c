@@ -184,3 +184,11 @@ const struct control_route fake_control_routes[] = {
     {"DELETE", "/_fake/fault", fault_delete}, {"GET", "/_fake/requests", requests_get},
     {"POST", "/_fake/clock", clock_post},     {NULL, NULL, NULL},
 };
+
+bool fake_host_add_fault(struct fake_host *h, const json_t *spec, struct error *err) {
+    return faults_add(&h->faults, spec, err) != 0;
+}
+
+void fake_host_clear_faults(struct fake_host *h) {
+    faults_clear(&h->faults);
+}

@@ -91,6 +91,9 @@ struct fake_host *fake_host_new(struct world *w, const struct fake_host_opts *op
 uint16_t fake_host_port(const struct fake_host *h);
 /* Stops listening, drops what is held back by faults, then calls done (may be NULL); the host is freed by then. */
 void fake_host_close(struct fake_host *h, uint64_t grace_ms, void (*done)(void *ctx), void *ctx);
+/* As POST /_fake/fault and DELETE /_fake/fault do. Error kind "schema-violation" or "too-many-faults". */
+bool fake_host_add_fault(struct fake_host *h, const json_t *spec, struct error *err);
+void fake_host_clear_faults(struct fake_host *h);
 void fake_host_free(struct fake_host *h); /* at once; NULL is fine. Not from inside a request */
 
 /* Asks the RBAC fake on the same listener, if there is one, whether the caller is known; without one everybody is. */

@@ -31,6 +31,7 @@ const struct dalang_command dalang_commands[] = {
     {"simulate", "run the stack in simulated time, from a seed", simulate_command, simulate_describe},
     {"bench", "throughput, latency and cost of brokers and stacks", bench_command, bench_describe},
     {"conform", "hold any broker, agent or orchestrator against the protocols", conform_command, conform_describe},
+    {"scenario", "run, check and list scenario files", scenario_command, scenario_describe},
     {"env", "print what a shell needs to use a running stack", env_command, env_describe},
     {"job", "puppet-job", job_command, NULL},
     {"task", "puppet-task", task_command, NULL},

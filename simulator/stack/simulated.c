@@ -17,9 +17,17 @@ static const char modules_dir[] = "/etc/puppetlabs/modules";
 static const char spool_dir[] = "/opt/puppetlabs/pxp-agent/spool";
 static const char cache_dir[] = "/opt/puppetlabs/pxp-agent/tasks-cache";
 
+struct sim_group {
+    struct behaviours *behaviours;
+    struct agent_config config;
+    char *broker_urls[STACK_BROKERS_MAX];
+};
+
 struct sim_agent {
     struct simulated *all;
+    const struct sim_group *group;
     char *name;
+    struct logger log;
     struct world *host;
     struct world_tls *tls;
     struct agent *agent; /* NULL while it is down */
@@ -30,12 +38,12 @@ struct simulated {
     struct simulated_opts opts;
     struct logger log;
     struct stack *stack;
-    struct behaviours *behaviours;
     struct agent_modules *modules;
-    struct agent_config config;
-    char *broker_urls[STACK_BROKERS_MAX];
+    struct agent_group alike; /* the one group of who gave none */
+    struct sim_group *groups;
     const char *primary;
     struct sim_agent *agents;
+    uint32_t agent_count;
     struct map by_name; /* certname -> struct sim_agent */
     struct client *client;
     struct world_tls *client_tls;
@@ -78,17 +86,13 @@ static bool start_stack(struct simulated *s, struct error *err) {
         .configure_orchestrator = s->opts.configure_orchestrator,
         .configure_broker = s->opts.configure_broker,
         .configure_ctx = s->opts.configure_ctx,
-        .log = s->opts.log_to_trace ? &s->log : NULL,
+        .log = s->opts.log != NULL    ? s->opts.log
+               : s->opts.log_to_trace ? &s->log
+                                      : NULL,
     };
     s->stack = stack_new(&opts, err);
     if (s->stack == NULL) {
         return false;
-    }
-    size_t brokers = s->opts.brokers != 0 ? s->opts.brokers : 1;
-    for (size_t i = 0; i < brokers; i++) {
-        char name[32];
-        snprintf(name, sizeof(name), "broker-%zu", i + 1);
-        s->broker_urls[i] = str_printf("%s/%s/", stack_url(s->stack, name), s->opts.v1 ? "pcp" : "pcp2");
     }
     s->primary = stack_url(s->stack, "puppetserver");
     return true;
@@ -135,7 +139,7 @@ static void run_program(void *ctx, struct sim_exec *x) {
     }
     struct invocation i = {
         .node = a->name, .argv = exec.argv, .env = x->env, .input = x->input, .wall_ms = world_wall_ms(x->host)};
-    behaviour_run(s->behaviours, &i, x->rng, &run->result);
+    behaviour_run(a->group->behaviours, &i, x->rng, &run->result);
     x->takes_us = run->result.takes_us;
     x->status = run->result.signal != 0 && run->spool_dir != NULL ? run->result.signal : run->result.status;
     x->signal = run->spool_dir == NULL ? run->result.signal : 0;
@@ -208,7 +212,6 @@ static void destroy_agent(void *ctx) {
 
 /* False: it does not come up, its disk is full or broken. */
 static bool launch(struct sim_agent *a, struct error *err) {
-    struct simulated *s = a->all;
     struct world_tls_files files = sim_tls_files(a->host, a->name);
     a->tls = world_tls_new(a->host, &files, err);
     if (a->tls == NULL || !world_file_mkdir(a->host, spool_dir, 0750, true, err) ||
@@ -218,7 +221,7 @@ static bool launch(struct sim_agent *a, struct error *err) {
     }
     struct agent_self self = {.name = a->name, .tls = a->tls, .spool_dir = spool_dir, .task_cache_dir = cache_dir};
     sim_on_crash(a->host, destroy_agent, a);
-    a->agent = agent_new(a->host, &s->config, &self, NULL, NULL);
+    a->agent = agent_new(a->host, &a->group->config, &self, NULL, a->log.write != NULL ? &a->log : NULL);
     agent_start(a->agent);
     return true;
 }
@@ -232,40 +235,94 @@ static void on_start(void *ctx) {
     }
 }
 
-static bool make_agents(struct simulated *s, struct error *err) {
-    struct rng rng = sim_rng(s->opts.sim, "agents", "start");
-    uint64_t spread = s->opts.connect_spread_us != 0 ? s->opts.connect_spread_us : SIM_SECOND;
-    s->modules = agent_modules_new();
-    s->behaviours = behaviours_new(s->opts.behaviours, err);
-    if (s->behaviours == NULL || !agent_modules_add(s->modules, puppet_module_name, puppet_module_name,
-                                                    span_of(puppet_module_metadata), NULL, err)) {
-        return false;
+static bool make_group(struct simulated *s, const struct agent_group *from, struct sim_group *g, struct error *err) {
+    size_t all = s->opts.brokers != 0 ? s->opts.brokers : 1;
+    size_t count = from->brokers != NULL ? from->broker_count : all;
+    for (size_t i = 0; i < count; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "broker-%zu", (from->brokers != NULL ? from->brokers[i] : i) + 1);
+        g->broker_urls[i] = str_printf("%s/%s/", stack_url(s->stack, name), from->version == PCP_V1 ? "pcp" : "pcp2");
     }
-    s->config = agent_config_default();
-    s->config.brokers = (const char *const *)s->broker_urls;
-    s->config.broker_count = s->opts.brokers != 0 ? s->opts.brokers : 1;
-    s->config.primaries = &s->primary;
-    s->config.primary_count = 1;
-    s->config.version = s->opts.v1 ? PCP_V1 : PCP_V2;
-    s->config.modules = s->modules;
-    s->config.exec_wrapper = "dalang-exec";
-    s->config.shell = "/bin/sh";
-    sim_program(s->opts.sim, NULL, NULL,
-                &(struct sim_program){.run = run_program, .at_end = end_program, .ctx = s, .drop = drop_program});
-    s->agents = mem_array(s->opts.agents, sizeof(*s->agents));
-    for (uint32_t i = 0; i < s->opts.agents; i++) {
-        struct sim_agent *a = &s->agents[i];
-        a->all = s;
-        a->name = fleet_format_name(s->opts.name_format, i + 1);
-        a->host = sim_host(s->opts.sim, a->name);
-        map_put(&s->by_name, span_of(a->name), a);
-        json_t *facts = node_facts(a->name, i + 1, s->opts.facts, world_wall_ms(a->host));
+    g->behaviours = behaviours_new(from->behaviours, err);
+    g->config = agent_config_default();
+    g->config.brokers = (const char *const *)g->broker_urls;
+    g->config.broker_count = count;
+    g->config.primaries = &s->primary;
+    g->config.primary_count = 1;
+    g->config.version = from->version;
+    g->config.modules = s->modules;
+    g->config.exec_wrapper = "dalang-exec";
+    g->config.shell = "/bin/sh";
+    return g->behaviours != NULL;
+}
+
+static bool make_agent(struct simulated *s, const struct agent_group *from, const struct sim_group *g, uint32_t number,
+                       uint64_t start_us, struct error *err) {
+    struct sim_agent *a = &s->agents[s->agent_count++];
+    a->all = s;
+    a->group = g;
+    a->name = fleet_format_name(from->name_format, number);
+    a->host = sim_host(s->opts.sim, a->name);
+    if (s->opts.log != NULL) {
+        a->log = *s->opts.log;
+        a->log.name = a->name;
+    }
+    if (map_put(&s->by_name, span_of(a->name), a) != NULL) {
+        return error_set(err, "usage", "two agents are called %s", a->name);
+    }
+    if (!from->unknown) {
+        json_t *facts = node_facts(a->name, number, from->facts, world_wall_ms(a->host));
         bool known = fake_puppetdb_command(stack_puppetdb(s->stack), "replace facts", facts, err);
         json_decref(facts);
         if (!known) {
             return false;
         }
-        sim_timer_start(s->opts.sim, &a->start, rng_below(&rng, spread), on_start, a);
+    }
+    sim_timer_start(s->opts.sim, &a->start, start_us, on_start, a);
+    return true;
+}
+
+/* Who gives no groups has one of agents that are alike. */
+static void complete_groups(struct simulated *s) {
+    if (s->opts.groups == NULL) {
+        s->alike = (struct agent_group){.count = s->opts.agents,
+                                        .name_format = s->opts.name_format,
+                                        .version = s->opts.v1 ? PCP_V1 : PCP_V2,
+                                        .behaviours = s->opts.behaviours,
+                                        .facts = s->opts.facts};
+        s->opts.groups = &s->alike;
+        s->opts.group_count = 1;
+    }
+    s->opts.agents = 0;
+    for (size_t i = 0; i < s->opts.group_count; i++) {
+        s->opts.agents += s->opts.groups[i].count;
+    }
+}
+
+static bool make_agents(struct simulated *s, struct error *err) {
+    struct rng rng = sim_rng(s->opts.sim, "agents", "start");
+    uint64_t spread = s->opts.connect_spread_us != 0 ? s->opts.connect_spread_us : SIM_SECOND;
+    complete_groups(s);
+    s->modules = agent_modules_new();
+    if (!agent_modules_add(s->modules, puppet_module_name, puppet_module_name, span_of(puppet_module_metadata), NULL,
+                           err)) {
+        return false;
+    }
+    sim_program(s->opts.sim, NULL, NULL,
+                &(struct sim_program){.run = run_program, .at_end = end_program, .ctx = s, .drop = drop_program});
+    s->agents = mem_array(s->opts.agents, sizeof(*s->agents));
+    s->groups = mem_array(s->opts.group_count, sizeof(*s->groups));
+    for (size_t i = 0; i < s->opts.group_count; i++) {
+        const struct agent_group *from = &s->opts.groups[i];
+        if (!make_group(s, from, &s->groups[i], err)) {
+            return false;
+        }
+        for (uint32_t n = 1; n <= from->count; n++) {
+            uint64_t start_us = from == &s->alike ? rng_below(&rng, spread) : dist_draw(&from->connect_after_us, &rng);
+            if (!make_agent(s, from, &s->groups[i], n, start_us, err)) {
+                return false;
+            }
+        }
     }
     return true;
 }
@@ -401,12 +458,15 @@ void simulated_free(struct simulated *s) {
     mem_free(s->agents);
     map_free(&s->by_name);
     stack_free(s->stack);
-    for (size_t i = 0; i < STACK_BROKERS_MAX; i++) {
-        mem_free(s->broker_urls[i]);
+    for (size_t i = 0; s->groups != NULL && i < s->opts.group_count; i++) {
+        for (size_t k = 0; k < STACK_BROKERS_MAX; k++) {
+            mem_free(s->groups[i].broker_urls[k]);
+        }
+        behaviours_free(s->groups[i].behaviours);
     }
+    mem_free(s->groups);
     if (s->modules != NULL) {
         agent_modules_free(s->modules);
     }
-    behaviours_free(s->behaviours);
     mem_free(s);
 }

@@ -5,6 +5,7 @@
 
 #include "client/client.h"
 #include "simulator/fleet/behaviour.h"
+#include "simulator/stack/group.h"
 #include "simulator/stack/stack.h"
 #include "simulator/world/sim.h"
 
@@ -24,6 +25,10 @@ struct simulated_opts {
     void (*configure_broker)(void *ctx, size_t index, struct broker_config *config);
     void *configure_ctx;
     bool log_to_trace; /* the parts' log lines go into the trace (and its hash) */
+    /* Agents that differ: instead of agents, name_format, behaviours, facts, v1 and connect_spread_us. NULL: alike. */
+    const struct agent_group *groups;
+    size_t group_count;
+    const struct logger *log; /* instead of the trace; agents log by their names, too. Or NULL */
 };
 
 struct simulated;

@@ -556,6 +556,38 @@ struct fake_rbac *stack_rbac(const struct stack *s) {
     return s->rbac;
 }
 
+/* ---- faults of services */
+
+bool stack_service_fault(struct stack *s, const char *service, const json_t *fault, struct error *err) {
+    const struct {
+        const char *name;
+        struct fake_host *host;
+        const char *path;
+    } services[] = {{"rbac", s->console_host, "/rbac-api/*"},
+                    {"classifier", s->console_host, "/classifier-api/*"},
+                    {"activity", s->console_host, "/activity-api/*"},
+                    {"console", s->console_host, "*"},
+                    {"puppetdb", s->puppetdb_host, "*"},
+                    {"puppetserver", s->puppetserver_host, "*"}};
+    for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+        if (strcmp(services[i].name, service) != 0) {
+            continue;
+        }
+        if (fault == NULL) {
+            fake_host_clear_faults(services[i].host);
+            return true;
+        }
+        json_t *body = json_copy((json_t *)(uintptr_t)fault);
+        if (json_object_get(body, "path") == NULL) {
+            json_set(body, "path", json_string(services[i].path));
+        }
+        bool ok = fake_host_add_fault(services[i].host, body, err);
+        json_decref(body);
+        return ok;
+    }
+    return error_set(err, "usage", "there is no service %s", service);
+}
+
 /* ---- crash and return */
 
 void stack_kill(struct stack *s, const char *component) {
