@@ -41,7 +41,7 @@ struct real_fetch {
 
 static bool keeps_body(struct real_fetch *f) {
     long status = 0;
-    curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
+    real_curl()->easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
     return f->on_body == NULL || status < 200 || status > 299;
 }
 
@@ -114,7 +114,7 @@ static const char *kind_of(const struct real_fetch *f, CURLcode code) {
     switch (code) {
     case CURLE_COULDNT_CONNECT: {
         long e = 0;
-        curl_easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &e);
+        real_curl()->easy_getinfo(f->easy, CURLINFO_OS_ERRNO, &e);
         return e == 0 || e == ECONNREFUSED ? "world/refused" : "world/unreachable";
     }
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -145,13 +145,15 @@ static const char *kind_of(const struct real_fetch *f, CURLcode code) {
 static void free_fetch(struct real_fetch *f) {
     struct fetch_pool *pool = f->pool;
     if (f->added) {
-        curl_multi_remove_handle(pool->multi, f->easy);
+        real_curl()->multi_remove_handle(pool->multi, f->easy);
     }
     real_soon_cancel(pool->rw, &f->soon);
     list_remove(&pool->fetches, &f->link);
     pool->rw->fetches--;
-    curl_easy_cleanup(f->easy);
-    curl_slist_free_all(f->headers);
+    if (f->easy != NULL) {
+        real_curl()->easy_cleanup(f->easy);
+        real_curl()->slist_free_all(f->headers);
+    }
     if (f->request_body.ptr != NULL) {
         mem_zero(f->request_body.ptr, f->request_body.len); /* may hold passwords */
     }
@@ -173,7 +175,9 @@ static void tell(struct real_fetch *f, const struct error *err) {
         at += strlen(at) + 1;
     }
     long status = 0;
-    curl_easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
+    if (err == NULL) {
+        real_curl()->easy_getinfo(f->easy, CURLINFO_RESPONSE_CODE, &status);
+    }
     struct world_response r = {
         .err = err,
         .status = err == NULL ? (int)status : 0,
@@ -185,13 +189,11 @@ static void tell(struct real_fetch *f, const struct error *err) {
     mem_free(headers);
 }
 
-void real_fetch_finished(CURL *easy, CURLcode code) {
-    struct real_fetch *f = NULL;
-    curl_easy_getinfo(easy, CURLINFO_PRIVATE, &f);
+static void finish(struct real_fetch *f, CURLcode code) {
     if (!f->cancelled) {
         struct error err = ERROR_INIT;
         if (code != CURLE_OK) {
-            const char *why = f->curl_error[0] != '\0' ? f->curl_error : curl_easy_strerror(code);
+            const char *why = f->curl_error[0] != '\0' ? f->curl_error : real_curl()->easy_strerror(code);
             if (f->too_large) {
                 error_set(&err, "world/too-large", "%s: the answer is larger than %zu bytes", f->url, f->body_max);
             } else if (f->bad_head) {
@@ -205,6 +207,12 @@ void real_fetch_finished(CURL *easy, CURLcode code) {
         error_clear(&err);
     }
     free_fetch(f);
+}
+
+void real_fetch_finished(CURL *easy, CURLcode code) {
+    struct real_fetch *f = NULL;
+    real_curl()->easy_getinfo(easy, CURLINFO_PRIVATE, &f);
+    finish(f, code);
 }
 
 static void fetch_cancel(struct world_fetch *fetch) {
@@ -236,11 +244,11 @@ static const struct world_fetch_ops fetch_ops = {.cancel = fetch_cancel};
 static void begin(struct real_soon *soon) {
     struct real_fetch *f = LIST_ITEM(soon, struct real_fetch, soon);
     if (f->setup_failed) {
-        real_fetch_finished(f->easy, CURLE_URL_MALFORMAT);
+        finish(f, CURLE_URL_MALFORMAT);
         return;
     }
     f->added = true;
-    curl_multi_add_handle(f->pool->multi, f->easy); /* sets a timer, does nothing else yet */
+    real_curl()->multi_add_handle(f->pool->multi, f->easy); /* sets a timer, does nothing else yet */
 }
 
 /* A header with a line break would be several headers. */
@@ -250,7 +258,7 @@ static bool add_header(struct real_fetch *f, const char *name, const char *value
     }
     /* curl drops a header that ends in ':' ; one that ends in ';' is sent without a value */
     char *line = *value == '\0' ? str_printf("%s;", name) : str_printf("%s: %s", name, value);
-    f->headers = curl_slist_append(f->headers, line);
+    f->headers = real_curl()->slist_append(f->headers, line);
     mem_free(line);
     return true;
 }
@@ -263,9 +271,9 @@ static bool set_headers(struct real_fetch *f, const struct world_fetch_opts *opt
             return false;
         }
     }
-    f->headers = curl_slist_append(f->headers, "Expect:"); /* no waiting for 100 Continue */
+    f->headers = real_curl()->slist_append(f->headers, "Expect:"); /* no waiting for 100 Continue */
     if (!has_type) {
-        f->headers = curl_slist_append(f->headers, "Content-Type:");
+        f->headers = real_curl()->slist_append(f->headers, "Content-Type:");
     }
     return true;
 }
@@ -274,66 +282,66 @@ static void set_method(struct real_fetch *f, const struct world_fetch_opts *opts
     const char *method = opts->method != NULL ? opts->method : "GET";
     CURL *e = f->easy;
     if (strcmp(method, "HEAD") == 0) {
-        curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
+        real_curl()->easy_setopt(e, CURLOPT_NOBODY, 1L);
         return;
     }
     if (opts->body.len > 0 || strcmp(method, "POST") == 0) {
         buf_append_span(&f->request_body, opts->body);
-        curl_easy_setopt(e, CURLOPT_POST, 1L);
-        curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)opts->body.len);
-        curl_easy_setopt(e, CURLOPT_POSTFIELDS, f->request_body.ptr != NULL ? f->request_body.ptr : "");
+        real_curl()->easy_setopt(e, CURLOPT_POST, 1L);
+        real_curl()->easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)opts->body.len);
+        real_curl()->easy_setopt(e, CURLOPT_POSTFIELDS, f->request_body.ptr != NULL ? f->request_body.ptr : "");
     } else if (strcmp(method, "PUT") == 0) {
-        curl_easy_setopt(e, CURLOPT_POST, 1L);
-        curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE, 0L);
-        curl_easy_setopt(e, CURLOPT_POSTFIELDS, "");
+        real_curl()->easy_setopt(e, CURLOPT_POST, 1L);
+        real_curl()->easy_setopt(e, CURLOPT_POSTFIELDSIZE, 0L);
+        real_curl()->easy_setopt(e, CURLOPT_POSTFIELDS, "");
     }
-    curl_easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
+    real_curl()->easy_setopt(e, CURLOPT_CUSTOMREQUEST, method);
 }
 
 static void set_limits(struct real_fetch *f, const struct world_fetch_opts *opts) {
     uint64_t connect_ms = opts->connect_timeout_ms != 0 ? opts->connect_timeout_ms : CONNECT_MS_DEFAULT;
     uint64_t total_ms = opts->timeout_ms != 0 ? opts->timeout_ms : TOTAL_MS_DEFAULT;
-    curl_easy_setopt(f->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
-    curl_easy_setopt(f->easy, CURLOPT_TIMEOUT_MS, (long)total_ms);
+    real_curl()->easy_setopt(f->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
+    real_curl()->easy_setopt(f->easy, CURLOPT_TIMEOUT_MS, (long)total_ms);
     f->body_max = opts->body_max != 0 ? opts->body_max : BODY_MAX_DEFAULT;
 }
 
 static void set_tls(struct real_fetch *f) {
     CURL *e = f->easy;
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(e, CURLOPT_CAINFO, NULL);
-    curl_easy_setopt(e, CURLOPT_CAPATH, NULL);
-    curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    curl_easy_setopt(e, CURLOPT_SSL_SESSIONID_CACHE, 0L);
-    curl_easy_setopt(e, CURLOPT_SSL_ENABLE_ALPN, 0L);
+    real_curl()->easy_setopt(e, CURLOPT_SSL_VERIFYPEER, 1L);
+    real_curl()->easy_setopt(e, CURLOPT_SSL_VERIFYHOST, 2L);
+    real_curl()->easy_setopt(e, CURLOPT_CAINFO, NULL);
+    real_curl()->easy_setopt(e, CURLOPT_CAPATH, NULL);
+    real_curl()->easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    real_curl()->easy_setopt(e, CURLOPT_SSL_SESSIONID_CACHE, 0L);
+    real_curl()->easy_setopt(e, CURLOPT_SSL_ENABLE_ALPN, 0L);
     if (f->pool->tls != NULL) {
-        curl_easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
-        curl_easy_setopt(e, CURLOPT_SSL_CTX_DATA, f);
+        real_curl()->easy_setopt(e, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+        real_curl()->easy_setopt(e, CURLOPT_SSL_CTX_DATA, f);
     }
 }
 
 static bool set_options(struct real_fetch *f, const struct world_fetch_opts *opts) {
     CURL *e = f->easy;
-    curl_easy_setopt(e, CURLOPT_PRIVATE, f);
-    curl_easy_setopt(e, CURLOPT_ERRORBUFFER, f->curl_error);
-    curl_easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(e, CURLOPT_PROXY, opts->proxy != NULL ? opts->proxy : "");
-    curl_easy_setopt(e, CURLOPT_NOPROXY, "");
-    curl_easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
-    curl_easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-    curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body_bytes);
-    curl_easy_setopt(e, CURLOPT_WRITEDATA, f);
-    curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header_line);
-    curl_easy_setopt(e, CURLOPT_HEADERDATA, f);
+    real_curl()->easy_setopt(e, CURLOPT_PRIVATE, f);
+    real_curl()->easy_setopt(e, CURLOPT_ERRORBUFFER, f->curl_error);
+    real_curl()->easy_setopt(e, CURLOPT_NOSIGNAL, 1L);
+    real_curl()->easy_setopt(e, CURLOPT_PROTOCOLS_STR, "http,https");
+    real_curl()->easy_setopt(e, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    real_curl()->easy_setopt(e, CURLOPT_FOLLOWLOCATION, 0L);
+    real_curl()->easy_setopt(e, CURLOPT_PROXY, opts->proxy != NULL ? opts->proxy : "");
+    real_curl()->easy_setopt(e, CURLOPT_NOPROXY, "");
+    real_curl()->easy_setopt(e, CURLOPT_PATH_AS_IS, 1L);
+    real_curl()->easy_setopt(e, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    real_curl()->easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body_bytes);
+    real_curl()->easy_setopt(e, CURLOPT_WRITEDATA, f);
+    real_curl()->easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header_line);
+    real_curl()->easy_setopt(e, CURLOPT_HEADERDATA, f);
     set_limits(f, opts);
     set_tls(f);
     set_method(f, opts);
-    bool ok = set_headers(f, opts) && curl_easy_setopt(e, CURLOPT_URL, opts->url) == CURLE_OK;
-    curl_easy_setopt(e, CURLOPT_HTTPHEADER, f->headers);
+    bool ok = set_headers(f, opts) && real_curl()->easy_setopt(e, CURLOPT_URL, opts->url) == CURLE_OK;
+    real_curl()->easy_setopt(e, CURLOPT_HTTPHEADER, f->headers);
     bool https = strncasecmp(opts->url, "https://", 8) == 0;
     if (https && f->pool->tls == NULL) {
         snprintf(f->curl_error, sizeof(f->curl_error), "https without a TLS context: nobody is trusted");
@@ -357,10 +365,15 @@ struct world_fetch *real_fetch(void *impl, struct world *w, const struct world_f
     f->on_body = opts->on_body;
     f->url = span_dup(span_sub(span_of(opts->url), 0, strcspn(opts->url, "?#")));
     f->pool = real_fetch_pool(rw, opts->tls);
-    f->easy = curl_easy_init();
     list_push_back(&f->pool->fetches, &f->link);
     rw->fetches++;
-    f->setup_failed = !set_options(f, opts);
+    if (real_curl()->missing != NULL) {
+        f->setup_failed = true;
+        snprintf(f->curl_error, sizeof(f->curl_error), "%s", real_curl()->missing);
+    } else {
+        f->easy = real_curl()->easy_init();
+        f->setup_failed = !set_options(f, opts);
+    }
     real_soon(rw, &f->soon, begin);
     return &f->fetch;
 }

@@ -2,15 +2,15 @@
 #ifndef DALANG_WORLD_REAL_FETCH_H
 #define DALANG_WORLD_REAL_FETCH_H
 
+#include "world/real_curl.h"
 #include "world/real_loop.h"
 #include "world/real_tls.h"
-#include <curl/curl.h>
 
 /* Requests that may share connections: same TLS state (or none). */
 struct fetch_pool {
     struct list_link link; /* rw->fetch_pools */
     struct real_world *rw;
-    CURLM *multi;
+    CURLM *multi;               /* NULL: there is no libcurl */
     struct real_tls_state *tls; /* NULL: only http:// */
     struct list fetches;        /* struct real_fetch */
     struct timer timer;         /* when curl wants to be called */

@@ -16,12 +16,12 @@ struct pool_socket {
 static void pump(struct fetch_pool *pool, curl_socket_t fd, int events) {
     int running = 0;
     pool->in_curl = true;
-    curl_multi_socket_action(pool->multi, fd, events, &running);
+    real_curl()->multi_socket_action(pool->multi, fd, events, &running);
     pool->in_curl = false;
     bool kept = pool->kept;
     pool->kept = true;
     int left = 0;
-    for (CURLMsg *msg; (msg = curl_multi_info_read(pool->multi, &left)) != NULL;) {
+    for (CURLMsg *msg; (msg = real_curl()->multi_info_read(pool->multi, &left)) != NULL;) {
         if (msg->msg == CURLMSG_DONE) {
             real_fetch_finished(msg->easy_handle, msg->data.result);
         }
@@ -48,7 +48,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *so
     struct pool_socket *s = socket_ctx;
     if (what == CURL_POLL_REMOVE) {
         if (s != NULL) {
-            curl_multi_assign(pool->multi, fd, NULL);
+            real_curl()->multi_assign(pool->multi, fd, NULL);
             uv_close((uv_handle_t *)&s->poll, on_socket_closed);
         }
         return 0;
@@ -62,7 +62,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *ctx, void *so
             mem_free(s);
             return -1;
         }
-        curl_multi_assign(pool->multi, fd, s);
+        real_curl()->multi_assign(pool->multi, fd, s);
     }
     int events = (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
     uv_poll_start(&s->poll, events, on_socket_ready);
@@ -89,21 +89,26 @@ static struct fetch_pool *pool_new(struct real_world *rw, struct real_tls_state 
     pool->rw = rw;
     pool->tls = tls != NULL ? real_tls_state_ref(tls) : NULL;
     list_init(&pool->fetches);
-    pool->multi = curl_multi_init();
-    curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
-    curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
-    curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer_wish);
-    curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
-    curl_multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
-    curl_multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HOST_CONNECTIONS_MAX);
-    curl_multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS_MAX);
     list_push_back(&rw->fetch_pools, &pool->link);
+    if (real_curl()->missing != NULL) {
+        return pool;
+    }
+    pool->multi = real_curl()->multi_init();
+    real_curl()->multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    real_curl()->multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
+    real_curl()->multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_timer_wish);
+    real_curl()->multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
+    real_curl()->multi_setopt(pool->multi, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+    real_curl()->multi_setopt(pool->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HOST_CONNECTIONS_MAX);
+    real_curl()->multi_setopt(pool->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS_MAX);
     return pool;
 }
 
 void real_fetch_pool_free(struct fetch_pool *pool) {
     list_remove(&pool->rw->fetch_pools, &pool->link);
-    curl_multi_cleanup(pool->multi);
+    if (pool->multi != NULL) {
+        real_curl()->multi_cleanup(pool->multi);
+    }
     world_timer_stop(&pool->rw->world, &pool->timer);
     real_tls_state_free(pool->tls);
     mem_free(pool);
