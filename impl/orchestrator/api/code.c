@@ -53,6 +53,7 @@ static json_t *environment_object(const char *name, const json_t *item) {
 struct code_state {
     char *environment, *name;
     json_t *answer;
+    json_t *permitted; /* per task, before task-targets are looked at; or NULL */
 };
 
 static void code_state_free(void *state) {
@@ -60,6 +61,7 @@ static void code_state_free(void *state) {
     mem_free(s->environment);
     mem_free(s->name);
     json_decref(s->answer);
+    json_decref(s->permitted);
     mem_free(s);
 }
 
@@ -94,7 +96,29 @@ static void answer_list(struct api_call *call, const char *collection, const jso
     api_reply_json(call, 200, body);
 }
 
+/* Beside tasks:run, what task-targets permit counts. */
+static void answer_constrained_tasks(struct api_call *call, const struct map *tasks) {
+    struct code_state *s = call->state;
+    json_t *answers = json_array();
+    bool all = map_get(tasks, SPAN("*")) != NULL;
+    for (size_t i = 0; i < json_array_size(s->permitted); i++) {
+        const char *name = json_str(json_array_get(s->answer, i), "name");
+        bool granted = all || (name != NULL && map_get(tasks, span_of(name)) != NULL);
+        json_array_append_new(answers, json_boolean(granted || json_is_true(json_array_get(s->permitted, i))));
+    }
+    answer_list(call, "tasks", answers);
+    json_decref(answers);
+}
+
 static void answer_tasks(struct api_call *call, const json_t *answers) {
+    struct code_state *s = call->state;
+    for (size_t i = 0; i < json_array_size(answers); i++) {
+        if (!json_is_true(json_array_get(answers, i))) {
+            s->permitted = json_incref((json_t *)(uintptr_t)answers);
+            constraints_find(call, NULL, answer_constrained_tasks);
+            return;
+        }
+    }
     answer_list(call, "tasks", answers);
 }
 

@@ -152,7 +152,7 @@ json_t *scope_group_query(const json_t *rules);
 
 /* ---- task permission (constraints.c; orchestrator-jobs.md §14) */
 /* Which nodes the caller's task-targets allow this task on: a map whose keys are certnames (borrowed for the call), or
- * the call was answered. An empty map: none. */
+ * the call was answered. An empty map: none. task NULL: instead, the names of the tasks they allow, "*" for all. */
 void constraints_find(struct api_call *call, const char *task,
                       void (*then)(struct api_call *call, const struct map *nodes));
 

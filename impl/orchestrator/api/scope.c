@@ -82,6 +82,7 @@ bool scope_permitted(struct api_call *call, const json_t *scope, const json_t *a
 struct resolve {
     struct api_call *call;
     json_t *scope;
+    const char *environment; /* of the caller, "" for none */
     void (*then)(struct api_call *call, json_t *certnames);
     bool any; /* no node is an answer too */
     void *outer_state;
@@ -97,8 +98,15 @@ static void resolve_free(void *state) {
     mem_free(r);
 }
 
-static void empty_target(struct api_call *call, const json_t *scope) {
+static void empty_target(struct api_call *call, const json_t *scope, const char *environment) {
     struct error err = ERROR_INIT;
+    if (json_object_get(scope, "whole_environment") != NULL) {
+        error_set_details(&err, "puppetlabs.orchestrator/empty-environment",
+                          json_pack("{s:s}", "environment", environment), "No node is in environment %s", environment);
+        api_reply_error(call, &err);
+        error_clear(&err);
+        return;
+    }
     error_set_details(&err, "puppetlabs.orchestrator/empty-target", json_pack("{s:O}", "scope", scope),
                       "The scope selects no node");
     api_reply_error(call, &err);
@@ -112,7 +120,7 @@ static void resolved(struct api_call *call, json_t *certnames) {
     call->state = r.outer_state;
     call->free_state = r.outer_free;
     if (json_array_size(certnames) == 0 && !r.any) {
-        empty_target(call, r.scope);
+        empty_target(call, r.scope, r.environment);
     } else {
         r.then(call, certnames);
     }
@@ -197,7 +205,8 @@ static void resolve_environment(struct api_call *call, const char *environment) 
 static void resolve(struct api_call *call, const json_t *scope, const char *environment, bool any,
                     void (*then)(struct api_call *call, json_t *certnames)) {
     struct resolve *r = mem_alloc(sizeof(*r));
-    *r = (struct resolve){call, json_incref((json_t *)(uintptr_t)scope), then, any, call->state, call->free_state};
+    *r = (struct resolve){
+        call, json_incref((json_t *)(uintptr_t)scope), environment, then, any, call->state, call->free_state};
     call->state = r;
     call->free_state = resolve_free;
     const json_t *nodes = json_object_get(scope, "nodes");

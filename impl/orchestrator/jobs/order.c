@@ -25,8 +25,36 @@ static void index_edges(struct job *j) {
     }
 }
 
-/* Takes away, again and again, whoever waits for nobody: what is left stands in a cycle. */
-static bool is_acyclic(const struct job *j) {
+/* One circle among those that still wait: whoever waits has a producer that waits, too, so going back from one to the
+ * next comes round. Names in run order, the first once more at the end. */
+static json_t *circle(const struct job *j, const uint32_t *waits) {
+    uint32_t *seen = mem_array(j->run_count, sizeof *seen), *path = mem_array(j->run_count, sizeof *path);
+    uint32_t at = 0, steps = 0;
+    while (waits[at] == 0) {
+        at++;
+    }
+    for (; seen[at] == 0; steps++) {
+        path[steps] = at;
+        seen[at] = steps + 1;
+        for (uint32_t i = 0; i < j->edge_count; i++) {
+            if (j->edges[i].consumer == at && waits[j->edges[i].producer] > 0) {
+                at = j->edges[i].producer;
+                break;
+            }
+        }
+    }
+    json_t *names = json_array();
+    json_array_append_new(names, json_str_new(j->runs[at].name));
+    for (uint32_t i = steps; i-- > seen[at] - 1;) {
+        json_array_append_new(names, json_str_new(j->runs[path[i]].name));
+    }
+    mem_free(seen);
+    mem_free(path);
+    return names;
+}
+
+/* Takes away, again and again, whoever waits for nobody: what is left stands in a circle, or waits for one. */
+static bool is_acyclic(const struct job *j, json_t **cycle) {
     uint32_t *waits = mem_array(j->run_count, sizeof *waits), *free_ones = mem_array(j->run_count, sizeof *free_ones);
     uint32_t count = 0, taken = 0;
     for (uint32_t i = 0; i < j->run_count; i++) {
@@ -42,6 +70,9 @@ static bool is_acyclic(const struct job *j) {
                 free_ones[count++] = j->edges[i].consumer;
             }
         }
+    }
+    if (taken < j->run_count) {
+        *cycle = circle(j, waits);
     }
     mem_free(waits);
     mem_free(free_ones);
@@ -60,9 +91,10 @@ bool order_set(struct job *j, const struct job_edge *edges, size_t count, struct
         j->edges[j->edge_count++] = edges[i];
     }
     index_edges(j);
-    if (!is_acyclic(j)) {
-        return error_set(err, "puppetlabs.orchestrator/dependency-cycle",
-                         "The nodes of the job depend on each other in a circle");
+    json_t *cycle = NULL;
+    if (!is_acyclic(j, &cycle)) {
+        return error_set_details(err, "puppetlabs.orchestrator/dependency-cycle", json_pack("{s:o}", "cycle", cycle),
+                                 "The nodes of the job depend on each other in a circle");
     }
     return true;
 }

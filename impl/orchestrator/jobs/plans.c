@@ -165,13 +165,13 @@ static void no_such_plan(struct engine *e, int64_t plan, struct error *err) {
     if (!store_plan(e->store, plan, only_whether, NULL, &found, err)) {
         return;
     }
-    json_t *details = json_pack("{s:o}", "job", json_sprintf("%lld", (long long)plan));
+    json_t *id = json_sprintf("%lld", (long long)plan);
     if (found || find(e, plan) != NULL) {
-        error_set_details(err, "puppetlabs.orchestrator/plan-already-finished", details,
+        error_set_details(err, "puppetlabs.orchestrator/plan-already-finished", json_pack("{s:o}", "plan_job", id),
                           "Plan job %lld has already finished", (long long)plan);
     } else {
-        error_set_details(err, "puppetlabs.orchestrator/unknown-job", details, "Unknown plan job %lld",
-                          (long long)plan);
+        error_set_details(err, "puppetlabs.orchestrator/unknown-job", json_pack("{s:o}", "job", id),
+                          "Unknown plan job %lld", (long long)plan);
     }
 }
 

@@ -69,6 +69,7 @@ static void daily(void *ctx) {
     struct retention *r = ctx;
     if (store_error(r->store) == NULL) {
         prune(r);
+        store_usage_fold(store_standing(r->store), world_wall_ms(r->world) / DAY_MS);
         count_nodes(r);
     }
     next_midnight(r);

@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <string.h>
 
+enum { DAY_MS = 86400000 };
+
 static struct job *job_new(struct engine *e, int64_t id, enum job_type type, uint32_t run_count) {
     struct job *j = mem_zalloc(sizeof *j);
     j->engine = e;
@@ -75,7 +77,6 @@ static void take_request(struct job *j, const struct job_request *r) {
     j->owner_id = str_dup(json_str(r->owner, "id"));
     j->owner_login = str_dup(json_str(r->owner, "login"));
     world_random(e->world, j->salt, sizeof j->salt);
-    take_nodes(j, r->nodes);
     for (uint32_t i = 0; i < j->run_count; i++) {
         j->runs[i].state = j->runs[i].blocked != 0 ? NODE_NEW : NODE_READY;
         j->counts[j->runs[i].state]++;
@@ -121,6 +122,9 @@ static void write_job(struct job *j, const struct job_request *r, struct span re
         const struct run *run = &j->runs[i];
         store_node_insert(b, j->id, i, run->name, (enum node_state)run->state, (enum node_transport)run->transport,
                           j->ts_ms);
+        if (run->transport != TRANSPORT_PCP) {
+            store_usage_agentless(b, j->ts_ms / DAY_MS, run->name);
+        }
     }
     buf_free(&edges);
     buf_free(&options);
@@ -213,6 +217,7 @@ bool engine_start(struct engine *e, const struct job_request *r,
     struct job *j = job_new(e, store_next_id(e->store, STORE_JOB_ID), r->type, (uint32_t)r->node_count);
     j->created = done;
     j->created_ctx = ctx;
+    take_nodes(j, r->nodes);
     if (!order_set(j, r->edges, r->edge_count, err)) {
         json_decref(flags);
         job_drop(j);

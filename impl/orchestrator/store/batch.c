@@ -299,6 +299,19 @@ void store_usage_set(struct store_batch *b, int64_t day, const char *counter, in
     batch_int(b, value);
 }
 
+void store_usage_agentless(struct store_batch *b, int64_t day, struct span certname) {
+    batch_begin(b, WRITE_AGENTLESS);
+    batch_int(b, day);
+    batch_text(b, certname);
+}
+
+void store_usage_fold(struct store_batch *b, int64_t before_day) {
+    batch_begin(b, WRITE_AGENTLESS_FOLD);
+    batch_int(b, before_day);
+    batch_begin(b, WRITE_AGENTLESS_FORGET);
+    batch_int(b, before_day);
+}
+
 void store_connection_put(struct store_batch *b, const struct store_connection *c) {
     batch_begin(b, WRITE_CONNECTION);
     batch_text(b, c->certname);

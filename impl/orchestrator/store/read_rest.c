@@ -283,7 +283,8 @@ bool store_usage_page(struct store *s, int64_t first_day, int64_t last_day,
                       struct error *err) {
     struct query q = {0};
     struct usage_walk walk = {row, ctx};
-    buf_append_cstr(&q.sql, "SELECT day, counter, value FROM usage WHERE 1");
+    buf_append_cstr(&q.sql, "SELECT day, counter, value FROM (SELECT day, counter, value FROM usage UNION ALL"
+                            " SELECT day, 'nodes_without_agent', count(*) FROM agentless GROUP BY day) WHERE 1");
     if (first_day >= 0) {
         query_int(&q, " AND day >= ?", first_day);
     }

@@ -47,8 +47,13 @@ static const char schema_v1[] =
     " certname TEXT PRIMARY KEY, connection_id TEXT NOT NULL, type TEXT NOT NULL, parameters TEXT NOT NULL,"
     " secret BLOB) WITHOUT ROWID;";
 
+/* Nodes without an agent that were used today: their number counts each once. */
+static const char schema_v2[] =
+    "CREATE TABLE agentless(day INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY(day, name))"
+    " WITHOUT ROWID;";
+
 /* upgrades[n] turns version n into n + 1; version 0 is an empty file. */
-static const char *const upgrades[STORE_SCHEMA_VERSION] = {schema_v1};
+static const char *const upgrades[STORE_SCHEMA_VERSION] = {schema_v1, schema_v2};
 
 const char *const store_sequence_tables[STORE_SEQUENCES] = {
     [STORE_JOB_ID] = "jobs",           [STORE_PLAN_ID] = "plans",     [STORE_EVENT_ID] = "events",
@@ -89,6 +94,11 @@ const struct store_statement store_writes[STORE_WRITES] = {
                          " ON CONFLICT(day, counter) DO UPDATE SET value=value+?3",
                          3},
     [WRITE_USAGE_SET] = {"INSERT OR REPLACE INTO usage(day, counter, value) VALUES(?,?,?)", 3},
+    [WRITE_AGENTLESS] = {"INSERT OR IGNORE INTO agentless(day, name) VALUES(?,?)", 2},
+    [WRITE_AGENTLESS_FOLD] = {"INSERT OR REPLACE INTO usage(day, counter, value)"
+                              " SELECT day, 'nodes_without_agent', count(*) FROM agentless WHERE day < ? GROUP BY day",
+                              1},
+    [WRITE_AGENTLESS_FORGET] = {"DELETE FROM agentless WHERE day < ?", 1},
     [WRITE_CONNECTION] = {"INSERT OR REPLACE INTO connections(certname, connection_id, type, parameters, secret)"
                           " VALUES(?,?,?,?,?)",
                           5},

@@ -45,7 +45,7 @@ const struct error *store_error(const struct store *s); /* NULL: all is well */
 /* A copy of the whole database as of now, by SQLite's online backup, page by page between loop turns; `path` must not
  * exist. done(err NULL: complete, synced and renamed into place). */
 void store_backup(struct store *s, const char *path, void (*done)(void *ctx, const struct error *err), void *ctx);
-enum { STORE_SCHEMA_VERSION = 1 };
+enum { STORE_SCHEMA_VERSION = 2 };
 
 /* ------------------------------------------------------------------------------------------ writing */
 
@@ -103,6 +103,10 @@ void store_target_insert(struct store_batch *b, const struct store_target *t);
 /* Adds n to a day's counter (date: days since the epoch). Names: store_usage_page(). */
 void store_usage_add(struct store_batch *b, int64_t day, const char *counter, int64_t n);
 void store_usage_set(struct store_batch *b, int64_t day, const char *counter, int64_t value);
+/* A node without an agent was used on that day: "nodes_without_agent" is how many different ones there were. */
+void store_usage_agentless(struct store_batch *b, int64_t day, struct span certname);
+/* Of the days before that one only the numbers are kept, not the names. */
+void store_usage_fold(struct store_batch *b, int64_t before_day);
 void store_connection_put(struct store_batch *b, const struct store_connection *c); /* by certname */
 void store_connection_delete(struct store_batch *b, struct span certname);
 

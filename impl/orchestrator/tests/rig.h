@@ -72,7 +72,7 @@ struct rig {
     /* results of calls */
     int64_t started_id;
     int started, start_failed;
-    char start_error[64];
+    char start_error[64], start_details[256];
     uint32_t stop_counts[NODE_STATES];
     int stops;
     struct buf log;

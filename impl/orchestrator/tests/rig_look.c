@@ -53,6 +53,9 @@ static int64_t start_job(struct rig *r, int first, int last, struct job_request 
     } else {
         r->start_failed++;
         snprintf(r->start_error, sizeof r->start_error, "%s", err.kind);
+        char *details = err.details != NULL ? json_text(err.details) : str_dup("");
+        snprintf(r->start_details, sizeof r->start_details, "%s", details);
+        mem_free(details);
     }
     error_clear(&err);
     json_decref(owner);

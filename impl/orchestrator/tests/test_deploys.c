@@ -114,10 +114,22 @@ static void a_consumer_waits_for_its_producers_catalog(void **state) {
 
 static void a_circle_is_refused(void **state) {
     (void)state;
-    struct rig *r = rig_booted(2);
-    struct job_edge edges[] = {{0, 1, false}, {1, 0, false}};
-    assert_int_equal(rig_deploy(r, 1, 2, &(struct job_request){.edges = edges, .edge_count = 2}), 0);
+    struct rig *r = rig_booted(4);
+    struct job_edge two[] = {{0, 1, false}, {1, 0, false}};
+    assert_int_equal(rig_deploy(r, 1, 2, &(struct job_request){.edges = two, .edge_count = 2}), 0);
     assert_string_equal(r->start_error, "puppetlabs.orchestrator/dependency-cycle");
+    /* Who only waits for the circle is not in it. */
+    struct job_edge four[] = {{0, 1, false}, {1, 2, false}, {2, 1, false}, {2, 3, false}};
+    assert_int_equal(rig_deploy(r, 1, 4, &(struct job_request){.edges = four, .edge_count = 4}), 0);
+    json_t *details = json_parse(span_of(r->start_details), "test", NULL);
+    const json_t *cycle = json_object_get(details, "cycle");
+    assert_int_equal(json_array_size(cycle), 3);
+    assert_string_equal(json_string_value(json_array_get(cycle, 0)), json_string_value(json_array_get(cycle, 2)));
+    for (size_t i = 0; i < 2; i++) {
+        const char *name = json_string_value(json_array_get(cycle, i));
+        assert_true(strcmp(name, r->agents[1].name) == 0 || strcmp(name, r->agents[2].name) == 0);
+    }
+    json_decref(details);
     rig_free(r);
 }
 

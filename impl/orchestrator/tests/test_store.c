@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "orchestrator/store/store.h"
 #include "simulator/world/sim.h"
+#include <sqlite3.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -449,6 +450,73 @@ static void a_newer_schema_is_refused(void **state) {
     error_clear(&err);
 }
 
+static sqlite3 *open_beside(struct fixture *f, const char *first) {
+    sqlite3 *db = NULL;
+    assert_int_equal(sqlite3_open_v2(PATH, &db, SQLITE_OPEN_READWRITE, world_sqlite_vfs(f->w)), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, first, NULL, NULL, NULL), SQLITE_OK);
+    return db;
+}
+
+static bool take_usage(void *ctx, int64_t day, const char *counter, int64_t value) {
+    struct fixture *f = ctx;
+    f->rows += strcmp(counter, "nodes_without_agent") == 0;
+    f->total = value;
+    f->ids[0] = day;
+    return true;
+}
+
+static void use_agentless(struct fixture *f, int64_t day, const char *name) {
+    struct store_batch *b = store_batch_new(f->store);
+    store_usage_agentless(b, day, span_of(name));
+    f->dones = 0;
+    store_commit(f->store, b, done, f);
+    assert_true(sim_run_until(f->sim, 10 * SIM_SECOND, is_done, f));
+    assert_string_equal(f->kind, "");
+}
+
+static int64_t agentless_on(struct fixture *f, int64_t day) {
+    f->rows = 0;
+    f->total = 0;
+    assert_true(store_usage_page(f->store, day, day, take_usage, f, NULL));
+    assert_true(f->rows <= 1);
+    return f->total;
+}
+
+static void nodes_without_an_agent_are_counted_once_a_day(void **state) {
+    struct fixture *f = *state;
+    use_agentless(f, 100, "a");
+    use_agentless(f, 100, "b");
+    use_agentless(f, 100, "a");
+    use_agentless(f, 101, "a");
+    assert_int_equal(agentless_on(f, 100), 2);
+    assert_int_equal(agentless_on(f, 101), 1);
+    struct store_batch *b = store_batch_new(f->store);
+    store_usage_fold(b, 101);
+    f->dones = 0;
+    store_commit(f->store, b, done, f);
+    assert_true(sim_run_until(f->sim, 10 * SIM_SECOND, is_done, f));
+    assert_int_equal(agentless_on(f, 100), 2); /* the number stays, the names have gone */
+    use_agentless(f, 101, "a");
+    assert_int_equal(agentless_on(f, 101), 1);
+}
+
+/* A file of the first version, with jobs in it: what came later is added, what was there stays. */
+static void an_older_schema_is_brought_up_to_date(void **state) {
+    struct fixture *f = *state;
+    commit_job(f, "mira", 1000);
+    store_finish(f->store);
+    sqlite3 *db = open_beside(f, "PRAGMA locking_mode=EXCLUSIVE; DROP TABLE agentless; PRAGMA user_version=1;");
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    f->opens = 0;
+    open_store(f);
+    assert_true(sim_run_until(f->sim, SIM_SECOND, is_open, f));
+    assert_true(job_exists(f, 1));
+    use_agentless(f, 7, "a");
+    assert_int_equal(agentless_on(f, 7), 1);
+    commit_job(f, "mira", 1000);
+    assert_true(job_exists(f, 2));
+}
+
 static void a_backup_is_a_whole_database(void **state) {
     struct fixture *f = *state;
     for (int i = 0; i < 20; i++) {
@@ -522,6 +590,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(a_corrupt_file_is_reported_until_it_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(a_row_the_database_refuses_fails_its_batch_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_newer_schema_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(nodes_without_an_agent_are_counted_once_a_day, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_older_schema_is_brought_up_to_date, setup, teardown),
         cmocka_unit_test_setup_teardown(a_backup_is_a_whole_database, setup, teardown),
         cmocka_unit_test(what_was_acknowledged_survives_a_power_failure),
     };

@@ -39,6 +39,7 @@ static const char state_text[] =
     "    {\"login\": \"tasker\", \"roles\": [\"Echo\"]},"
     "    {\"login\": \"granted\", \"roles\": [\"Granted\"]},"
     "    {\"login\": \"limited\", \"roles\": [\"Constrained\"]},"
+    "    {\"login\": \"gone\", \"roles\": [\"View\"], \"revoked\": true},"
     "    {\"login\": \"nobody\", \"roles\": []}],"
     "  \"tokens\": ["
     "    {\"token\": \"token-admin\", \"login\": \"admin\"},"
@@ -49,13 +50,17 @@ static const char state_text[] =
     "    {\"token\": \"token-limited\", \"login\": \"limited\"},"
     "    {\"token\": \"token-nobody\", \"login\": \"nobody\"},"
     "    {\"token\": \"token-expired\", \"login\": \"viewer\", \"expires\": \"2020-01-01T00:00:00Z\"},"
+    "    {\"token\": \"token-idle\", \"login\": \"viewer\", \"timeout_minutes\": 5,"
+    "     \"last_active\": \"2030-01-01T00:00:00Z\"},"
+    "    {\"token\": \"token-gone\", \"login\": \"gone\"},"
     "    {\"token\": \"token-revoked\", \"login\": \"viewer\", \"revoked\": true}]},"
     " \"classifier\": {\"groups\": ["
     "    {\"name\": \"All of them\", \"id\": \"" GROUP_ALL "\", \"parent\": \"root\","
     "     \"rule\": [\"~\", \"name\", \"^node-\"], \"classes\": {}},"
     "    {\"name\": \"No rule\", \"id\": \"" GROUP_BARE "\", \"parent\": \"root\", \"classes\": {}},"
     "    {\"name\": \"Nobody\", \"id\": \"" GROUP_NONE "\", \"parent\": \"root\","
-    "     \"rule\": [\"=\", \"name\", \"no-such-node\"], \"classes\": {}}]}}";
+    "     \"rule\": [\"=\", \"name\", \"no-such-node\"], \"classes\": {}}]},"
+    " \"puppetserver\": {\"environments\": {\"staging\": {\"modulepath\": []}}}}";
 
 static const struct {
     const char *path, *text;
@@ -106,6 +111,9 @@ void api_rig_start(struct api_rig *rig) {
     rig->stack = rig->state == NULL ? NULL
                                     : simulated_new(&(struct simulated_opts){.sim = rig->sim,
                                                                              .agents = 2,
+                                                                             .groups = rig->groups,
+                                                                             .group_count = rig->group_count,
+                                                                             .brokers = rig->brokers,
                                                                              .behaviours = rig->behaviours,
                                                                              .state = rig->state,
                                                                              .fill_modules = fill_modules,
@@ -163,7 +171,8 @@ struct reply api_ask(struct api_rig *rig, const char *who, const char *method, c
         headers[count++] = (struct world_header){"X-Authentication", who};
     }
     if (body != NULL) {
-        headers[count++] = (struct world_header){"Content-Type", "application/json"};
+        headers[count++] =
+            (struct world_header){"Content-Type", rig->content_type != NULL ? rig->content_type : "application/json"};
     }
     if (rig->accept != NULL) {
         headers[count++] = (struct world_header){"Accept", rig->accept};

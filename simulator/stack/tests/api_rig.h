@@ -16,6 +16,10 @@ struct api_rig {
     /* Settings, before api_rig_start(). */
     void (*configure)(struct orchestrator_config *config);
     const json_t *behaviours;
+    size_t brokers;                   /* 0: 1 */
+    const struct agent_group *groups; /* instead of two agents that are alike; NULL: those */
+    size_t group_count;
+    const char *content_type; /* of the bodies; NULL: application/json */
 };
 
 /* The people: */
@@ -28,6 +32,8 @@ struct api_rig {
 #define NOBODY "token-nobody"     /* no permission at all */
 #define EXPIRED "token-expired"
 #define REVOKED "token-revoked"
+#define TIMED_OUT "token-idle"    /* was not used for too long */
+#define REVOKED_USER "token-gone" /* its user is revoked */
 #define CERTIFICATE "certificate" /* no token: the allow-listed certificate */
 #define STRANGER NULL             /* neither */
 /* Node groups: with a rule that selects both agents; without a rule; one whose rule selects nobody. */

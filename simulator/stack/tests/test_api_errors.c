@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -20,6 +21,8 @@ static const struct exchange callers[] = {
     FAILS("no such token", "GET", V1 "/jobs", NULL, 401, "puppetlabs.rbac/invalid-token", NULL),
     FAILS(EXPIRED, "GET", V1 "/jobs", NULL, 401, "puppetlabs.rbac/token-expired", NULL),
     FAILS(REVOKED, "GET", V1 "/jobs", NULL, 401, "puppetlabs.rbac/token-revoked", NULL),
+    FAILS(TIMED_OUT, "GET", V1 "/jobs", NULL, 401, "puppetlabs.rbac/token-timed-out", NULL),
+    FAILS(REVOKED_USER, "GET", V1 "/jobs", NULL, 401, "puppetlabs.rbac/user-revoked", NULL),
     FAILS(NOBODY, "GET", V1 "/jobs", NULL, 403, "puppetlabs.rbac/permission-denied", "permission"),
     FAILS(NOBODY, "POST", V1 "/command/stop", "{\"job\": \"1\"}", 403, "puppetlabs.rbac/permission-denied",
           "permission"),
@@ -253,6 +256,11 @@ static const struct exchange scopes[] = {
           "scope"),
     FAILS(ADMIN, "POST", V1 "/command/deploy",
           "{\"environment\": \"production\", \"scope\": {\"application\": \"Shop\"}}", 400, "empty-target", "scope"),
+    FAILS(ADMIN, "POST", V1 "/command/deploy",
+          "{\"environment\": \"staging\", \"scope\": {\"whole_environment\": true}}", 400, "empty-environment",
+          "environment"),
+    FAILS(ADMIN, "POST", V1 "/command/deploy", "{\"environment\": \"staging\"}", 400, "empty-environment",
+          "environment"),
     FAILS(ADMIN, "POST", V1 "/command/task", TASK_SCOPE("{\"query\": \"nodes[certname] {\"}"), 400, "query-error",
           "query"),
     FAILS(ADMIN, "POST", V1 "/command/task", TASK_SCOPE("{\"query\": \"facts[name] { }\"}"), 400, "query-error",
@@ -263,12 +271,144 @@ static const struct exchange scopes[] = {
           NULL),
 };
 
+/* What is refused before its body is read. */
+static const struct exchange wrong_types[] = {
+    FAILS(ADMIN, "POST", V1 "/command/task", TASK(""), 415, "unsupported-media-type", NULL),
+};
+
+/* PuppetDB cannot be reached; the disk is full. */
+static const struct exchange without_puppetdb[] = {
+    FAILS(ADMIN, "POST", V1 "/command/task", TASK_SCOPE("{\"query\": \"nodes[certname] { }\"}"), 400, "puppetdb-error",
+          "query"),
+};
+static const struct exchange without_disk[] = {
+    FAILS(ADMIN, "POST", V1 "/command/task", TASK(""), 503, "unavailable", NULL),
+};
+
+/* A node that is not there ends with an error of its own. */
+static const struct exchange absent_nodes[] = {
+    {.who = ADMIN,
+     .method = "POST",
+     .path = V1 "/command/task",
+     .body = TASK_SCOPE("{\"nodes\": [\"absent.example.com\"]}"),
+     .status = 202,
+     .then_us = SIM_HOUR},
+    GIVES(ADMIN, "GET", V1 "/jobs/1/nodes", NULL, 200,
+          "{\"next-events\": \"<object>\", \"items\": [{\"name\": \"absent.example.com\", \"state\": \"errored\", "
+          "\"result\": {\"kind\": \"puppetlabs.orchestrator/execution-failure\", \"msg\": \"<text>\", \"details\": "
+          "{\"node\": \"absent.example.com\"}, \"…\": 1}, \"…\": 1}]}"),
+};
+
+/* The kinds of §1.6 and §1.4: status and the keys of details. NULL: they differ by case; each is in its row above. */
+static const struct {
+    const char *kind;
+    int status;
+    const char *details;
+} kinds[] = {
+    {"unknown-environment", 404, "environment"},
+    {"empty-environment", 400, "environment"},
+    {"empty-target", 400, "scope"},
+    {"puppetdb-error", 400, "query"},
+    {"query-error", 400, NULL},
+    {"not-permitted", 403, ""},
+    {"validation-error", 400, "error schema value"},
+    {"unknown-job", 404, "job"},
+    {"unknown-task", 404, "environment task"},
+    {"unknown-plan", 404, "environment plan"},
+    {"unknown-task-target", 404, "id"},
+    {"mismatched-job-event-id", 404, "event job"},
+    {"invalid-time", 400, "scheduled_time"},
+    {"disabled-scheduled-job", 400, "id"},
+    {"plan-already-finished", 409, "plan_job"},
+    {"unknown-error", 500, NULL},
+    {"not-found", 404, NULL},
+    {"method-not-allowed", 405, NULL},
+    {"unsupported-media-type", 415, NULL},
+    {"unavailable", 503, NULL},
+    {"puppetlabs.rbac/user-unauthenticated", 401, ""},
+    {"puppetlabs.rbac/invalid-token", 401, ""},
+    {"puppetlabs.rbac/token-expired", 401, ""},
+    {"puppetlabs.rbac/token-timed-out", 401, ""},
+    {"puppetlabs.rbac/token-revoked", 401, ""},
+    {"puppetlabs.rbac/user-revoked", 401, ""},
+    {"puppetlabs.rbac/permission-denied", 403, "permission"},
+    {"puppetlabs.inventory/duplicate-certnames", 409, "duplicates"},
+};
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
+
+static size_t kind_of(const struct exchange *x) {
+    for (size_t i = 0; i < KINDS; i++) {
+        if (strcmp(kinds[i].kind, x->kind) == 0) {
+            return i;
+        }
+    }
+    fail_msg("%s is in no table of kinds", x->kind);
+    return 0;
+}
+
+/* Each row that fails must be as its kind says; where it does not look at details itself, the kind's are looked at. */
+static void exchange_all(struct api_rig *rig, const struct exchange *list, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct exchange x = list[i];
+        if (x.kind != NULL) {
+            size_t kind = kind_of(&x);
+            assert_int_equal(x.status, kinds[kind].status);
+            x.details = x.details != NULL ? x.details : kinds[kind].details;
+            if (kinds[kind].details != NULL) {
+                assert_string_equal(x.details, kinds[kind].details);
+            }
+        }
+        api_exchanges(rig, &x, 1);
+    }
+}
+
+#define ALL(table) table, sizeof table / sizeof table[0]
+
+static void test_wrong_types(void **ctx) {
+    struct api_rig rig = {.content_type = "text/plain"};
+    (void)ctx;
+    api_rig_start(&rig);
+    exchange_all(&rig, ALL(wrong_types));
+    api_rig_end(&rig);
+}
+
+static void test_without_puppetdb(void **ctx) {
+    struct api_rig rig = {0};
+    (void)ctx;
+    api_rig_start(&rig);
+    struct sim_link link = sim_link_default();
+    link.cut = true;
+    sim_reset_connections(sim_find_host(rig.sim, "orchestrator"), sim_find_host(rig.sim, "puppetdb"));
+    sim_link_set(rig.sim, "orchestrator", "puppetdb", &link);
+    exchange_all(&rig, ALL(without_puppetdb));
+    api_rig_end(&rig);
+}
+
+static void test_without_disk(void **ctx) {
+    struct api_rig rig = {0};
+    (void)ctx;
+    api_rig_start(&rig);
+    sim_disk_fault(sim_find_host(rig.sim, "orchestrator"),
+                   &(struct sim_disk_fault){.ops = SIM_FILE_WRITE | SIM_FILE_SYNC, .kind = "world/full"});
+    exchange_all(&rig, ALL(without_disk));
+    sim_disk_fault(sim_find_host(rig.sim, "orchestrator"), NULL);
+    api_rig_end(&rig);
+}
+
+static void mark(bool *provoked, const struct exchange *list, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (list[i].kind != NULL) {
+            provoked[kind_of(&list[i])] = true;
+        }
+    }
+}
+
 #define RUN(table)                                                                                                     \
     static void test_##table(void **ctx) {                                                                             \
         (void)ctx;                                                                                                     \
         struct api_rig rig = {0};                                                                                      \
         api_rig_start(&rig);                                                                                           \
-        api_exchanges(&rig, table, sizeof table / sizeof table[0]);                                                    \
+        exchange_all(&rig, ALL(table));                                                                                \
         api_rig_end(&rig);                                                                                             \
     }
 RUN(callers)
@@ -278,12 +418,36 @@ RUN(scopes)
 RUN(more_requests)
 RUN(more_unknowns)
 RUN(histories)
+RUN(absent_nodes)
+
+static void test_every_kind_is_provoked(void **ctx) {
+    bool provoked[KINDS] = {false};
+    (void)ctx;
+    mark(provoked, ALL(callers));
+    mark(provoked, ALL(requests));
+    mark(provoked, ALL(unknowns));
+    mark(provoked, ALL(scopes));
+    mark(provoked, ALL(more_requests));
+    mark(provoked, ALL(more_unknowns));
+    mark(provoked, ALL(histories));
+    mark(provoked, ALL(wrong_types));
+    mark(provoked, ALL(without_puppetdb));
+    mark(provoked, ALL(without_disk));
+    for (size_t i = 0; i < KINDS; i++) {
+        if (!provoked[i]) {
+            fail_msg("nothing provokes %s", kinds[i].kind);
+        }
+    }
+}
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_callers),   cmocka_unit_test(test_requests),      cmocka_unit_test(test_unknowns),
-        cmocka_unit_test(test_scopes),    cmocka_unit_test(test_more_requests), cmocka_unit_test(test_more_unknowns),
-        cmocka_unit_test(test_histories),
+        cmocka_unit_test(test_callers),       cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_unknowns),      cmocka_unit_test(test_scopes),
+        cmocka_unit_test(test_more_requests), cmocka_unit_test(test_more_unknowns),
+        cmocka_unit_test(test_histories),     cmocka_unit_test(test_absent_nodes),
+        cmocka_unit_test(test_wrong_types),   cmocka_unit_test(test_without_puppetdb),
+        cmocka_unit_test(test_without_disk),  cmocka_unit_test(test_every_kind_is_provoked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,6 +57,87 @@ static void test_no_broker(void **ctx) {
     api_rig_end(&rig);
 }
 
+static size_t count_events(struct api_rig *rig, const char *type) {
+    struct reply r = api_ask(rig, ADMIN, "GET", V1 "/jobs/1/events", NULL);
+    size_t i, count = 0;
+    json_t *event, *seen = json_object();
+    json_array_foreach(json_object_get(r.body, "items"), i, event) {
+        const char *node = json_str(json_object_get(event, "details"), "node");
+        if (str_eq(json_str(event, "type"), type)) {
+            assert_null(json_object_get(seen, node)); /* each node once */
+            json_object_set_new(seen, node, json_true());
+            count++;
+        }
+    }
+    json_decref(seen);
+    reply_free(&r);
+    return count;
+}
+
+/* How many connected nodes the inventory names per broker. */
+static void count_inventory(struct api_rig *rig, size_t counts[2]) {
+    struct reply r = api_ask(rig, VIEWER, "GET", V1 "/inventory", NULL);
+    size_t i;
+    json_t *item;
+    counts[0] = counts[1] = 0;
+    assert_int_equal(r.status, 200);
+    json_array_foreach(json_object_get(r.body, "items"), i, item) {
+        const char *broker = json_str(item, "broker");
+        assert_non_null(broker);
+        assert_true(strstr(broker, "broker-1") != NULL || strstr(broker, "broker-2") != NULL);
+        counts[strstr(broker, "broker-2") != NULL]++;
+    }
+    reply_free(&r);
+}
+
+/* Two brokers, each with agents; one is lost in the middle of a job and comes back: no node is lost or told twice. */
+static void test_a_broker_is_lost_and_returns(void **ctx) {
+    enum { AGENTS = 6 };
+    json_t *slow = json_pack("{s:{s:{s:s}}}", "tasks", "default", "takes", "60s");
+    static const size_t to_first[] = {0, 1}, to_second[] = {1, 0}; /* brokers in failover order */
+    const struct agent_group groups[] = {
+        {.count = AGENTS / 2,
+         .name_format = "node-{n:04}.example.com",
+         .version = PCP_V2,
+         .brokers = to_first,
+         .broker_count = 2,
+         .behaviours = slow},
+        {.count = AGENTS / 2,
+         .name_format = "node-1{n:03}.example.com",
+         .version = PCP_V2,
+         .brokers = to_second,
+         .broker_count = 2,
+         .behaviours = slow},
+    };
+    struct api_rig rig = {.brokers = 2, .groups = groups, .group_count = 2};
+    struct error err = ERROR_INIT;
+    size_t counts[2];
+    (void)ctx;
+    api_rig_start(&rig);
+    count_inventory(&rig, counts);
+    assert_true(counts[0] > 0 && counts[1] > 0);
+    assert_int_equal(counts[0] + counts[1], AGENTS);
+    static const struct exchange start =
+        GIVES(ADMIN, "POST", V1 "/command/task",
+              "{\"task\": \"echo\", \"params\": {}, \"scope\": {\"node_group\": \"" GROUP_ALL "\"}}", 202, NULL);
+    api_exchanges(&rig, &start, 1);
+    api_rig_run(&rig, 10 * SIM_SECOND);
+    assert_int_equal(count_events(&rig, "node_running"), AGENTS);
+    assert_true(simulated_crash(rig.stack, "broker-2", SIM_CRASH_KILL));
+    api_rig_run(&rig, 20 * SIM_SECOND);
+    count_inventory(&rig, counts);
+    assert_int_equal(counts[1], 0);
+    assert_true(simulated_restart(rig.stack, "broker-2", &err));
+    assert_string_equal(api_wait_job(&rig, "1"), "finished");
+    assert_int_equal(count_events(&rig, "node_finished"), AGENTS);
+    assert_int_equal(count_events(&rig, "node_running"), AGENTS);
+    api_rig_run(&rig, 5 * SIM_MINUTE);
+    count_inventory(&rig, counts);
+    assert_int_equal(counts[0] + counts[1], AGENTS);
+    api_rig_end(&rig);
+    json_decref(slow);
+}
+
 /* A full disk: 503 with the reason, and all is well again once there is room. */
 static void test_full_disk(void **ctx) {
     static const struct exchange start = {
@@ -173,6 +254,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_outages),
         cmocka_unit_test(test_no_broker),
+        cmocka_unit_test(test_a_broker_is_lost_and_returns),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_secrets_stay),
     };
