@@ -45,6 +45,8 @@ void run_step_done(struct run *r, json_t *result);
 void run_step_failed(struct run *r, const char *expected, const char *seen);
 /* How long the step may still wait; at first the step's `within`, or `otherwise_us`. */
 uint64_t run_time_left_us(struct run *r, uint64_t otherwise_us);
+/* What is waited for will never hold. */
+void run_give_up(struct run *r);
 bool run_has_within(const struct run *r);
 bool run_is_over(const struct run *r);
 /* Calls fn once, later; only one at a time. */

@@ -261,7 +261,7 @@ static void look(struct checks *c, struct span path, struct span query, uint64_t
         look_at_job(c, job, as_of, body);
     } else if (span_eq_cstr(what, "nodes") && is_whole(query)) {
         look_at_nodes(c, job, as_of, json_object_get(body, "items"));
-    } else if (span_eq_cstr(what, "events")) {
+    } else if (span_eq_cstr(what, "events") && body != NULL) { /* a stream of events is no page */
         events_page(c, job, start_of(query), body);
     }
 }

@@ -13,6 +13,7 @@ static const struct shape_key connect_keys[] = {{"certificate", &shape_text, fal
                                                 {"broker", &shape_text, false},
                                                 {"associate", &shape_bool, false},
                                                 {"path", &shape_text, false},
+                                                {"refused", &shape_bool, false},
                                                 {NULL, NULL, false}};
 static const struct shape shape_connect = {.type = SHAPE_MAP, .keys = connect_keys};
 static const struct shape_key send_keys[] = {
@@ -55,6 +56,7 @@ struct raw_client {
     enum pcp_version version;
     struct ws_peer *peer; /* NULL: closed */
     bool open, associate;
+    bool refused; /* it is expected not to open */
     int close_code; /* 0: not closed */
     char *close_text;
     json_t *received; /* messages, in order */
@@ -179,8 +181,13 @@ static char *close_seen(const struct raw_client *c) {
 }
 
 static void look_open(struct run *r) {
-    const struct raw_client *c = run_kept(r);
-    if (c->open) {
+    struct raw_client *c = run_kept(r);
+    if (c->refused && c->close_code != 0) {
+        run_step_done(r, json_pack("{s:i, s:s}", "close", c->close_code, "reason", c->close_text));
+    } else if (c->refused && c->open) {
+        run_step_failed(r, "the client is refused", "the connection opened");
+    } else if (c->open) {
+        c->taken = json_array_size(c->received);
         run_step_done(r, json_pack("{s:s}", "uri", c->uri));
     } else if (c->close_code != 0 || run_time_left_us(r, CONNECT_US) == 0) {
         char *seen = close_seen(c);
@@ -213,6 +220,7 @@ static void connect_client(struct run *r, const char *name, const json_t *how) {
     c->name = str_dup(name);
     c->version = json_int(how, "version", 2) == 1 ? PCP_V1 : PCP_V2;
     c->associate = c->version == PCP_V1 && json_bool(how, "associate", true);
+    c->refused = json_bool(how, "refused", false);
     c->uri = pcp_uri_new(span_of(certificate), span_of(type));
     c->received = json_array();
     list_push_back(run_clients(r), &c->link);
