@@ -2,6 +2,8 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "simulator/bench/broker.h"
+#include "simulator/bench/jobs.h"
+#include "simulator/bench/storage.h"
 #include "simulator/bench/transport/transport.h"
 #include "simulator/dalang/commands.h"
 #include "simulator/dalang/surroundings.h"
@@ -68,7 +70,7 @@ static const struct command_line *broker_line(struct bench_args *a) {
                         "connections",
                         'c',
                         "N",
-                        "Idle connections to hold, measured at 100, 1,000 and all; 9500. The last come as a storm.",
+                        "Idle connections to hold, measured at 100, 1,000 and all; 10000. The last come as a storm.",
                         &a->connections};
     table[n++] =
         (struct option){OPTION_UINT, "active", 'a', "N", "Pairs of clients that send at once; 50.", &a->active};
@@ -85,6 +87,67 @@ static const struct command_line *broker_line(struct bench_args *a) {
     return &cl;
 }
 
+struct jobs_args {
+    struct output output;
+    bool quick, no_floor, no_puppet;
+    const char *target, *token, *ca, *database;
+    uint64_t pid, nodes, rounds;
+};
+
+static const struct command_line *jobs_line(struct jobs_args *a) {
+    static struct jobs_args unused;
+    static struct option table[OPTIONS_MAX];
+    static struct command_line cl = {"dalang bench jobs",
+                                     "[--target URL --token FILE --ca FILE [--pid N] [--database FILE]] [OPTIONS]",
+                                     "what tasks and Puppet runs cost a whole stack",
+                                     "Jobs of 100, 1,000 … nodes: time until a client sees the first and the last "
+                                     "result, processor time, memory and\n"
+                                     "disk of the orchestrator per node, beside what SQLite alone takes to record as "
+                                     "much. Without --target it starts\n"
+                                     "a stack with virtual agents and an orchestrator in a process of its own.",
+                                     table};
+    a = a != NULL ? a : &unused;
+    size_t n = 0;
+    table[n++] =
+        (struct option){OPTION_STRING, "target", 't', "URL", "A running orchestrator: https://HOST:8143.", &a->target};
+    table[n++] = (struct option){OPTION_STRING, "token", 0, "FILE", "A token for it.", &a->token};
+    table[n++] = (struct option){OPTION_STRING, "ca", 0, "FILE", "The CA of its certificate.", &a->ca};
+    table[n++] = (struct option){OPTION_UINT, "pid", 'p', "N", "Its process on this machine.", &a->pid};
+    table[n++] = (struct option){OPTION_STRING, "database", 0, "FILE", "Its SQLite file.", &a->database};
+    table[n++] = (struct option){OPTION_HEADING, NULL, 0, NULL, "Sizes", NULL};
+    table[n++] = (struct option){OPTION_UINT, "nodes", 'n', "N", "Nodes of the largest job; 10000.", &a->nodes};
+    table[n++] = (struct option){OPTION_UINT, "rounds", 0, "N", "Jobs of each size, the best counts; 3.", &a->rounds};
+    table[n++] = (struct option){OPTION_FLAG, "quick", 'q', NULL, "A tenth of the nodes, one round.", &a->quick};
+    table[n++] = (struct option){OPTION_FLAG, "no-puppet", 0, NULL, "Tasks only.", &a->no_puppet};
+    table[n++] = (struct option){OPTION_FLAG, "no-floor", 0, NULL, "Without SQLite alone.", &a->no_floor};
+    output_options(table, n, &a->output);
+    return &cl;
+}
+
+struct storage_args {
+    struct output output;
+    bool quick;
+    uint64_t jobs, nodes, requests;
+};
+
+static const struct command_line *storage_line(struct storage_args *a) {
+    static struct storage_args unused;
+    static struct option table[OPTIONS_MAX];
+    static struct command_line cl = {
+        "dalang bench storage", "[OPTIONS]", "what the API's lists take with many jobs stored",
+        "Fills an orchestrator's database through its own storage library, starts the orchestrator on it and measures\n"
+        "the lists of jobs, nodes and events as a client sees them.",
+        table};
+    a = a != NULL ? a : &unused;
+    size_t n = 0;
+    table[n++] = (struct option){OPTION_UINT, "jobs", 'j', "N", "Jobs to store; 1000.", &a->jobs};
+    table[n++] = (struct option){OPTION_UINT, "nodes", 'n', "N", "Nodes of each; 1000.", &a->nodes};
+    table[n++] = (struct option){OPTION_UINT, "requests", 'r', "N", "Requests of each kind; 200.", &a->requests};
+    table[n++] = (struct option){OPTION_FLAG, "quick", 'q', NULL, "A tenth of everything.", &a->quick};
+    output_options(table, n, &a->output);
+    return &cl;
+}
+
 static const struct command_line *report_line(struct output *o) {
     static struct output unused;
     static struct option table[OPTIONS_MAX];
@@ -96,6 +159,8 @@ static const struct command_line *report_line(struct output *o) {
 
 void bench_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx) {
     each(ctx, broker_line(NULL));
+    each(ctx, jobs_line(NULL));
+    each(ctx, storage_line(NULL));
     each(ctx, report_line(NULL));
 }
 
@@ -147,9 +212,46 @@ static int ended(const struct command_line *cl, bool ok, struct error *err) {
     return ok ? DALANG_OK : dalang_trouble(cl, err);
 }
 
+/* An action that measures something. */
+struct bench {
+    const struct command_line *cl;
+    const char *title;
+    const struct output *output;
+    void *args; /* its options, for the two functions */
+    bool (*check)(void *args, struct error *err);
+    bool (*run)(void *args, struct world *w, const char *dir, json_t *report, struct error *err);
+};
+
+static int measure(const struct bench *b, int argc, char *const argv[]) {
+    struct option_list words = {NULL, 0};
+    struct error err = ERROR_INIT;
+    int code = DALANG_OK;
+    if (dalang_parse(b->cl, argc, argv, &words, &code)) {
+        struct world *w = NULL;
+        char *dir = NULL;
+        json_t *report = report_new(b->title, argc, argv);
+        const bool ok = (words.count == 0 || error_set(&err, "usage", "\"%s\" is no option", words.items[0])) &&
+                        b->check(b->args, &err) && (w = real_world_new(&err)) != NULL &&
+                        (dir = temporary_directory(&err)) != NULL && b->run(b->args, w, dir, report, &err) &&
+                        show(w, b->output, report, &err);
+        code = ended(b->cl, ok, &err);
+        if (dir != NULL) {
+            world_file_remove(w, dir, true, NULL);
+        }
+        if (w != NULL) {
+            real_world_free(w);
+        }
+        json_decref(report);
+        mem_free(dir);
+    }
+    option_list_free(&words);
+    return code;
+}
+
 /* ---- broker */
 
-static bool check_broker(struct bench_args *a, struct error *err) {
+static bool check_broker(void *args, struct error *err) {
+    struct bench_args *a = args;
     const bool given = a->target != NULL || (a->vs != NULL && strcmp(a->vs, "own") != 0);
     if (a->quick) {
         a->connections /= 5;
@@ -169,7 +271,8 @@ static bool check_broker(struct bench_args *a, struct error *err) {
             error_set(err, "usage", "--messages must be at least --rounds times --active")) &&
            ((a->size >= 512 && a->size <= 1024 * 1024) ||
             error_set(err, "usage", "--size must be 512 to 1048576 bytes")) &&
-           (a->for_ms > 0 || error_set(err, "usage", "--for must not be 0"));
+           (a->for_ms > 0 || error_set(err, "usage", "--for must not be 0")) &&
+           enough_descriptors(a->connections + 1000 + 6 * a->active + DESCRIPTORS_ELSE, err);
 }
 
 static struct bench_target target_of(const char *url, const char *v1, uint64_t pid) {
@@ -177,7 +280,8 @@ static struct bench_target target_of(const char *url, const char *v1, uint64_t p
     return (struct bench_target){.url = own ? NULL : url, .v1_url = v1, .pid = (int64_t)pid};
 }
 
-static bool run_broker(struct bench_args *a, struct world *w, const char *dir, json_t *report, struct error *err) {
+static bool run_broker(void *args, struct world *w, const char *dir, json_t *report, struct error *err) {
+    const struct bench_args *a = args;
     char *program = program_path("dalang-broker"), *self = program_path("dalang");
     const struct bench_broker b = {
         .world = w,
@@ -205,32 +309,100 @@ static bool run_broker(struct bench_args *a, struct world *w, const char *dir, j
 
 static int broker_action(int argc, char *const argv[]) {
     struct bench_args a = {
-        .connections = 9500, .active = 50, .messages = 100000, .size = 1024, .rounds = 5, .for_ms = 10000};
-    struct option_list words = {NULL, 0};
-    struct error err = ERROR_INIT;
-    int code = DALANG_OK;
-    const struct command_line *cl = broker_line(&a);
-    if (dalang_parse(cl, argc, argv, &words, &code)) {
-        struct world *w = NULL;
-        char *dir = NULL;
-        json_t *report = report_new("What a broker costs", argc, argv);
-        bool ok = (words.count == 0 || error_set(&err, "usage", "\"%s\" is no option", words.items[0])) &&
-                  check_broker(&a, &err) &&
-                  enough_descriptors(a.connections + 1000 + 6 * a.active + DESCRIPTORS_ELSE, &err) &&
-                  (w = real_world_new(&err)) != NULL && (dir = temporary_directory(&err)) != NULL &&
-                  run_broker(&a, w, dir, report, &err) && show(w, &a.output, report, &err);
-        code = ended(cl, ok, &err);
-        if (dir != NULL) {
-            world_file_remove(w, dir, true, NULL);
-        }
-        if (w != NULL) {
-            real_world_free(w);
-        }
-        json_decref(report);
-        mem_free(dir);
+        .connections = 10000, .active = 50, .messages = 100000, .size = 1024, .rounds = 5, .for_ms = 10000};
+    const struct bench bench = {broker_line(&a), "What a broker costs", &a.output, &a, check_broker, run_broker};
+    return measure(&bench, argc, argv);
+}
+
+/* ---- jobs */
+
+enum { NODES_MAX = 100000 };
+
+static bool check_jobs(void *args, struct error *err) {
+    struct jobs_args *a = args;
+    const bool given = a->target != NULL;
+    if (a->quick) {
+        a->nodes = a->nodes >= 10 ? a->nodes / 10 : 1;
+        a->rounds = 1;
     }
-    option_list_free(&words);
-    return code;
+    return ((given == (a->token != NULL) && given == (a->ca != NULL)) ||
+            error_set(err, "usage", given ? "--target needs --token and --ca" : "--token and --ca are for --target")) &&
+           (given || (a->pid == 0 && a->database == NULL) ||
+            error_set(err, "usage", "--pid and --database are for --target")) &&
+           ((a->nodes > 0 && a->nodes <= NODES_MAX) || error_set(err, "usage", "--nodes must be 1 to %d", NODES_MAX)) &&
+           (a->rounds > 0 || error_set(err, "usage", "--rounds must be at least 1"));
+}
+
+static bool run_jobs(void *args, struct world *w, const char *dir, json_t *report, struct error *err) {
+    const struct jobs_args *a = args;
+    char *orchestrator = program_path("dalang-orchestrator"), *self = program_path("dalang");
+    const struct bench_jobs b = {
+        .world = w,
+        .dir = dir,
+        .self = self,
+        .orchestrator = orchestrator,
+        .nodes = a->nodes,
+        .rounds = (unsigned)a->rounds,
+        .no_puppet = a->no_puppet,
+        .no_floor = a->no_floor,
+        .url = a->target,
+        .token_file = a->token,
+        .ca = a->ca,
+        .database = a->database,
+        .pid = (int64_t)a->pid,
+        .progress = on_progress,
+    };
+    const bool ok = bench_jobs_run(&b, report, err);
+    mem_free(orchestrator);
+    mem_free(self);
+    return ok;
+}
+
+static int jobs_action(int argc, char *const argv[]) {
+    struct jobs_args a = {.nodes = 10000, .rounds = 3};
+    const struct bench bench = {jobs_line(&a), "What jobs cost", &a.output, &a, check_jobs, run_jobs};
+    return measure(&bench, argc, argv);
+}
+
+/* ---- storage */
+
+static bool check_storage(void *args, struct error *err) {
+    struct storage_args *a = args;
+    if (a->quick) {
+        a->jobs = a->jobs / 10 + 1;
+        a->nodes = a->nodes / 10 + 1;
+        a->requests = a->requests / 10 + 1;
+    }
+    return ((a->jobs > 0 && a->nodes > 0 && a->requests > 0) ||
+            error_set(err, "usage", "--jobs, --nodes and --requests must be at least 1")) &&
+           (a->jobs * a->nodes <= 10000000 ||
+            error_set(err, "usage", "--jobs times --nodes must be at most 10,000,000"));
+}
+
+static bool run_storage(void *args, struct world *w, const char *dir, json_t *report, struct error *err) {
+    const struct storage_args *a = args;
+    char *orchestrator = program_path("dalang-orchestrator"), *self = program_path("dalang");
+    const struct bench_storage b = {
+        .world = w,
+        .dir = dir,
+        .self = self,
+        .orchestrator = orchestrator,
+        .jobs = a->jobs,
+        .nodes = a->nodes,
+        .requests = a->requests,
+        .progress = on_progress,
+    };
+    const bool ok = bench_storage_run(&b, report, err);
+    mem_free(orchestrator);
+    mem_free(self);
+    return ok;
+}
+
+static int storage_action(int argc, char *const argv[]) {
+    struct storage_args a = {.jobs = 1000, .nodes = 1000, .requests = 200};
+    const struct bench bench = {storage_line(&a), "What the API's lists take", &a.output, &a, check_storage,
+                                run_storage};
+    return measure(&bench, argc, argv);
 }
 
 /* ---- report */
@@ -291,6 +463,8 @@ static const struct action {
     int (*run)(int argc, char *const argv[]);
 } actions[] = {
     {"broker", "what a PCP broker costs, beside a bare OpenSSL server", broker_action},
+    {"jobs", "what tasks and Puppet runs cost a whole stack", jobs_action},
+    {"storage", "what the API's lists take with many jobs stored", storage_action},
     {"report", "show reports that --json wrote, or make one page of them", report_action},
 };
 enum { ACTION_COUNT = sizeof(actions) / sizeof(actions[0]) };
