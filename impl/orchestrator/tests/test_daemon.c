@@ -1,11 +1,14 @@
 /* The daemon: what it says about its configuration, how it ends, backups, and twenty times kill -9 in mid-job. */
 #include "base/mem.h"
 #include "real.h"
+#include "wire/gzip.h"
 
 #include <setjmp.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -159,12 +162,73 @@ static void a_backup_of_the_running_service_holds_its_jobs(void **state) {
     mem_free(config);
 }
 
+/* Another program holds the database for long: the service says so, and goes on by itself afterwards. */
+static void a_locked_database_is_answered_for_and_outlived(void **state) {
+    (void)state;
+    sqlite3 *db = NULL;
+    char *path = str_printf("%s/o.db", real->dir);
+    real_start(real);
+    assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    real_ask(real, "/orchestrator/v1/command/task", TASK);
+    assert_int_equal(real->status, 503);
+    assert_string_equal(json_str(real->body, "kind"), "puppetlabs.orchestrator/unavailable");
+    assert_non_null(strstr(json_str(real->body, "msg"), "locked"));
+    assert_int_equal(sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_close(db), SQLITE_OK);
+    do {
+        real_pause(real, 10);
+        real_ask(real, "/orchestrator/v1/command/task", TASK);
+    } while (real->status == 503);
+    assert_int_equal(real->status, 202);
+    char *job = job_path(real->body, "");
+    wait_for_end(job);
+    mem_free(job);
+    mem_free(path);
+    real_signal_it(real, SIGTERM);
+    assert_int_equal(real_wait_end(real), 0);
+}
+
+/* TLS 1.2, one request on a connection, a packed answer: what clients of old do. */
+static void old_clients_are_served(void **state) {
+    (void)state;
+    real_start(real);
+    char *command =
+        str_printf("printf 'GET /orchestrator/v1/jobs HTTP/1.1\\r\\nHost: o\\r\\nX-Authentication: %s\\r\\n"
+                   "Accept-Encoding: gzip\\r\\nConnection: close\\r\\n\\r\\n' | timeout 30 openssl s_client "
+                   "-ign_eof -brief -tls1_2 -CAfile %s -connect 127.0.0.1:%u > %s/answer 2> %s/session",
+                   real->token, json_str(real->stack, "ca"), real->port, real->dir, real->dir);
+    assert_int_equal(system(command), 0);
+    char *answer_path = str_printf("%s/answer", real->dir), *session_path = str_printf("%s/session", real->dir);
+    struct buf answer = BUF_INIT, session = BUF_INIT, plain = BUF_INIT;
+    assert_true(world_file_read(real->world, answer_path, 1 << 24, &answer, NULL));
+    assert_true(world_file_read(real->world, session_path, 1 << 16, &session, NULL));
+    assert_non_null(strstr(session.ptr, "Protocol version: TLSv1.2"));
+    assert_ptr_equal(strstr(answer.ptr, "HTTP/1.1 200 OK\r\n"), answer.ptr);
+    assert_non_null(strstr(answer.ptr, "Content-Encoding: gzip\r\n"));
+    ptrdiff_t body = span_find_span(buf_span(&answer), SPAN("\r\n\r\n"));
+    assert_true(gzip_inflate(&plain, span_sub(buf_span(&answer), (size_t)body + 4, SIZE_MAX), 1 << 24, NULL));
+    json_t *jobs = json_parse(buf_span(&plain), "jobs", NULL);
+    assert_true(json_array_size(json_object_get(jobs, "items")) > 0);
+    json_decref(jobs);
+    buf_free(&plain);
+    buf_free(&session);
+    buf_free(&answer);
+    mem_free(answer_path);
+    mem_free(session_path);
+    mem_free(command);
+    real_signal_it(real, SIGTERM);
+    assert_int_equal(real_wait_end(real), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_checks_its_configuration),
         cmocka_unit_test(a_port_in_use_is_one_clear_line),
         cmocka_unit_test(twenty_times_kill_9_and_every_node_ends_once),
         cmocka_unit_test(a_backup_of_the_running_service_holds_its_jobs),
+        cmocka_unit_test(a_locked_database_is_answered_for_and_outlived),
+        cmocka_unit_test(old_clients_are_served),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
