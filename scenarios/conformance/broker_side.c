@@ -313,7 +313,7 @@ static bool broker_begin(struct stage *s, struct error *err) {
     if (!certs_dir_write_crl(s->ca, s->dir, world_wall_ms(s->world), err)) {
         return false;
     }
-    return side_issue(s, "broker.example.com", err) && begin_controllers(s, err);
+    return side_issue_files(s, "broker.example.com", "cert", "key", err) && begin_controllers(s, err);
 }
 
 static void broker_end(struct stage *s) {
@@ -475,5 +475,5 @@ static const struct conform_case *const tables[] = {
 };
 
 const struct conform_suite conform_broker = {
-    "broker", tables, sizeof(tables) / sizeof(tables[0]), broker_begin, broker_fixture, broker_end,
+    "broker", tables, sizeof(tables) / sizeof(tables[0]), false, broker_begin, broker_fixture, broker_end,
 };

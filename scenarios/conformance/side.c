@@ -74,15 +74,15 @@ bool side_certificates(struct stage *s, struct error *err) {
     return s->tls != NULL;
 }
 
-bool side_issue(struct stage *s, const char *name, struct error *err) {
+bool side_issue_files(struct stage *s, const char *name, const char *cert_var, const char *key_var, struct error *err) {
     const char *const dns[] = {name, "localhost", NULL}, *const ip[] = {"127.0.0.1", NULL};
     struct certs_issue what = {
         .common_name = span_of(name), .dns_names = dns, .ip_addresses = ip, .now_ms = world_wall_ms(s->world)};
     struct certs_paths paths = {NULL, NULL};
     bool ok = certs_dir_issue(s->ca, s->dir, &what, &paths, err);
     if (ok) {
-        variables_set(&s->vars, "cert", paths.cert);
-        variables_set(&s->vars, "key", paths.key);
+        variables_set(&s->vars, cert_var, paths.cert);
+        variables_set(&s->vars, key_var, paths.key);
     }
     certs_paths_free(&paths);
     return ok;

@@ -7,8 +7,9 @@
 /* The stage's CA, temporary directory and TLS context: from opts->ca with its key or a directory of certificates, or,
  * for a command, a CA made for this run. Error kinds "usage", "conform/…", "certs/…", "world/…". */
 bool side_certificates(struct stage *s, struct error *err);
-/* Writes DIR/NAME.pem and .key for the other side (alternative names: NAME, localhost, 127.0.0.1). */
-bool side_issue(struct stage *s, const char *name, struct error *err);
+/* Writes a certificate and key (alternative names: NAME, localhost, 127.0.0.1); their paths become the variables
+ * ${cert_var} and ${key_var}. */
+bool side_issue_files(struct stage *s, const char *name, const char *cert_var, const char *key_var, struct error *err);
 uint16_t side_free_port(struct stage *s);
 
 /* A program under test. Its output is kept for the reports of failures. */

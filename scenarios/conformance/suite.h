@@ -24,6 +24,7 @@ struct conform_opts {
      * ca_key a CA is made for the run. */
     const char *const *command;
     uint64_t listen;          /* agent: port for its broker connection; 0: a free one */
+    uint64_t files; /* agent: port of the server that its files come from; 0: a free one */
     const char *modules;      /* agent: directory with its external modules, or NULL */
     const char *token;        /* orchestrator: file */
     const char *denied_token; /* orchestrator: file with the token of a user without permissions, or NULL */
@@ -43,6 +44,7 @@ struct conform_suite {
     const char *name; /* "broker" */
     const struct conform_case *const *tables;
     size_t table_count;
+    bool version_is_fixture; /* the other side speaks one version of PCP at a time: its cases are run together */
     /* Prepares everything: certificates, address. Error kinds "usage", "conform/…", "certs/…", "world/…". */
     bool (*begin)(struct stage *s, struct error *err);
     /* Puts the other side into a case's fixture (NULL: any will do); false: *why says why it cannot be had. */
