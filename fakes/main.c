@@ -47,7 +47,7 @@ struct daemon {
     struct real_log *log_file;
     struct logger log;
     json_t *state;
-    struct world_tls *tls;
+    struct world_tls *tls, *strict_tls; /* strict: lets in nobody without a certificate */
     struct fake_rbac *rbac;
     struct fake_classifier *classifier;
     struct fake_activity *activity;
@@ -328,7 +328,9 @@ static bool listen_on(struct daemon *d, enum listener l, struct error *err) {
     if (n == 0) {
         return true;
     }
-    struct fake_host_opts opts = {.listen = {.host = d->flags.host, .port = port_of(&d->flags, l), .tls = d->tls},
+    /* PuppetDB knows tokens only by RBAC; on its own it is the handshake that turns strangers away. */
+    struct world_tls *tls = l == DATABASE && d->rbac == NULL ? d->strict_tls : d->tls;
+    struct fake_host_opts opts = {.listen = {.host = d->flags.host, .port = port_of(&d->flags, l), .tls = tls},
                                   .fakes = fakes,
                                   .fake_count = n,
                                   .log = &d->log};
@@ -404,7 +406,9 @@ static bool start(struct daemon *d, struct error *err) {
                                         .crl = d->flags.crl,
                                         .client_auth = WORLD_CLIENT_AUTH_WANT};
         d->tls = world_tls_new(d->world, &files, err);
-        if (d->tls == NULL) {
+        files.client_auth = WORLD_CLIENT_AUTH_NEED;
+        d->strict_tls = d->tls != NULL ? world_tls_new(d->world, &files, err) : NULL;
+        if (d->strict_tls == NULL) {
             return false;
         }
     }
@@ -425,8 +429,11 @@ static void free_all(struct daemon *d) {
     fake_activity_free(d->activity);
     fake_puppetdb_free(d->puppetdb);
     fake_puppetserver_free(d->puppetserver);
-    if (d->tls != NULL) {
-        world_tls_free(d->tls);
+    struct world_tls *contexts[] = {d->tls, d->strict_tls};
+    for (size_t i = 0; i < sizeof contexts / sizeof contexts[0]; i++) {
+        if (contexts[i] != NULL) {
+            world_tls_free(contexts[i]);
+        }
     }
     json_decref(d->state);
 }

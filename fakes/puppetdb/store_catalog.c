@@ -4,6 +4,7 @@
 #include "hash.h"
 #include "jsontext.h"
 #include "store.h"
+#include "textset.h"
 #include <string.h>
 
 /* Parameters are kept once for all resources that are alike. */
@@ -98,6 +99,22 @@ static void replace_head(struct pdb *s, int64_t node, const json_t *payload, int
         pdb_producer(s, json_str(payload, "producer")), pdb_time(payload, "timestamp", now_ms));
 }
 
+/* The payload with the tags of resources as sets; the rest is shared. */
+static json_t *with_tag_sets(const json_t *payload) {
+    json_t *own = json_copy((json_t *)(uintptr_t)payload), *resources = json_array(), *item;
+    size_t i;
+    json_array_foreach(json_object_get(payload, "resources"), i, item) {
+        json_t *tags = json_object_get(item, "tags");
+        json_t *resource = json_is_array(tags) ? json_copy(item) : json_incref(item);
+        if (json_is_array(tags)) {
+            json_set(resource, "tags", textset_of(tags));
+        }
+        json_array_append_new(resources, resource);
+    }
+    json_set(own, "resources", resources);
+    return own;
+}
+
 bool pdb_replace_catalog(struct pdb *s, const json_t *payload, int64_t now_ms, struct error *err) {
     const char *certname = pdb_need_text(payload, "certname", err);
     int64_t produced;
@@ -108,16 +125,18 @@ bool pdb_replace_catalog(struct pdb *s, const json_t *payload, int64_t now_ms, s
     if (!json_is_array(json_object_get(payload, "resources")) || !json_is_array(json_object_get(payload, "edges"))) {
         return error_set(err, "puppetdb/payload", "the payload needs the lists 'resources' and 'edges'");
     }
+    json_t *own = with_tag_sets(payload);
     pdb_begin(s);
     int64_t node = pdb_node(s, certname);
     int64_t newest = pdb_number(s, INT64_MIN, "SELECT producer_timestamp FROM catalog WHERE node = ?", "i", node);
     pdb_reactivate(s, node, produced);
     bool ok = true;
     if (produced >= newest) {
-        ok = replace_contents(s, node, payload, err);
-        replace_head(s, node, payload, produced, now_ms);
+        ok = replace_contents(s, node, own, err);
+        replace_head(s, node, own, produced, now_ms);
     }
     pdb_end(s, ok);
+    json_decref(own);
     return ok;
 }
 

@@ -150,6 +150,25 @@ void ps_catalog(struct ps_request *r) {
     form_clear(&f);
 }
 
+/* A copy of a node's facts: as it submitted them here, or as PuppetDB has them. NULL: none are known. */
+static json_t *facts_of(struct ps_request *r, const char *certname) {
+    const json_t *kept = json_object_get(json_object_get(r->ps->config, "facts"), certname);
+    if (kept != NULL || r->ps->query == NULL) {
+        return kept != NULL ? json_deep_copy(kept) : NULL;
+    }
+    json_t *ast = json_pack("[s, s, [s, [s, s], [s, s, s]]]", "from", "facts", "extract", "name", "value", "=",
+                            "certname", certname);
+    json_t *rows = r->ps->query(r->ps->query_ctx, ast, NULL), *facts = NULL, *row;
+    size_t i;
+    json_array_foreach(rows, i, row) {
+        facts = facts != NULL ? facts : json_object();
+        json_object_set(facts, json_str(row, "name"), json_object_get(row, "value"));
+    }
+    json_decref(ast);
+    json_decref(rows);
+    return facts;
+}
+
 void ps_node(struct ps_request *r) {
     const char *name = http_query(r->ex, "environment");
     struct ps_environment env;
@@ -157,9 +176,8 @@ void ps_node(struct ps_request *r) {
         return;
     }
     json_t *node = json_pack("{s:s, s:s}", "name", r->params[0], "environment", name);
-    const json_t *facts = json_object_get(json_object_get(r->ps->config, "facts"), r->params[0]);
-    if (facts != NULL) {
-        json_t *parameters = json_deep_copy(facts);
+    json_t *parameters = facts_of(r, r->params[0]);
+    if (parameters != NULL) {
         json_set(parameters, "clientcert", json_string(r->params[0]));
         json_set(node, "parameters", parameters);
     }

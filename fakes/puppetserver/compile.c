@@ -7,7 +7,7 @@
 
 static const char plain_utf8[] = "text/plain;charset=utf-8";
 
-/* A key of a request: its type, and whether it must be there. */
+/* A key of a request: its type (JSON_NULL: any), and whether it must be there. */
 struct key {
     const char *name;
     json_type type;
@@ -24,7 +24,7 @@ static char *complaints(const json_t *body, const struct key *keys) {
         const json_t *value = json_object_get(body, keys->name);
         if (value == NULL && keys->required) {
             buf_printf(&b, "%s\"%s\" missing-required-key", b.len > 0 ? ", " : "{", keys->name);
-        } else if (value != NULL && json_typeof(value) != keys->type) {
+        } else if (value != NULL && keys->type != JSON_NULL && json_typeof(value) != keys->type) {
             buf_printf(&b, "%s\"%s\" (not (instance? %s a-value))", b.len > 0 ? ", " : "{", keys->name,
                        keys->type == JSON_STRING ? "java.lang.String" : "clojure.lang.IPersistentMap");
         }
@@ -132,6 +132,7 @@ void ps_catalog_v4(struct ps_request *r) {
 static const struct key compile_keys[] = {
     {"certname", JSON_STRING, true},
     {"code_ast", JSON_STRING, true},
+    {"variables", JSON_NULL, true}, /* an object, or of newer clients a list of them */
     {"facts", JSON_OBJECT, true},
     {"trusted_facts", JSON_OBJECT, true},
     {"environment", JSON_STRING, false},
@@ -148,9 +149,7 @@ void ps_compile_v3(struct ps_request *r) {
     if (body == NULL) {
         return;
     }
-    if (json_object_get(body, "variables") == NULL) {
-        ps_plain(r, 400, plain_utf8, "Invalid input: {\"variables\" missing-required-key}");
-    } else if (json_str(body, "environment") != NULL) {
+    if (json_str(body, "environment") != NULL) {
         answer(r, body, "compile");
     } else if (json_str(body, "versioned_project") != NULL) {
         fake_respond_error(r->ex, 501, "dalang/not-implemented", NULL,

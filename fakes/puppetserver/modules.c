@@ -40,11 +40,30 @@ bool ps_module_name_legal(struct span name) {
     return name.len > 0;
 }
 
-char *ps_module_dir(struct world *w, const struct ps_environment *env, const char *name) {
-    if (!ps_module_name_legal(span_of(name))) {
-        return NULL;
+/* Puppet leaves out a module whose metadata lacks what a published one has; no metadata, none that can be read, or an
+ * empty object are fine. */
+static bool metadata_complete(struct world *w, const char *dir) {
+    static const char *const needed[] = {"source", "author", "version", "license", "dependencies"};
+    char *path = ps_join(dir, "metadata.json");
+    struct buf text = BUF_INIT;
+    json_t *metadata =
+        world_file_read(w, path, PS_METADATA_MAX, &text, NULL) ? json_parse(buf_span(&text), "metadata", NULL) : NULL;
+    bool complete = true;
+    if (json_is_object(metadata) && json_object_size(metadata) > 0) {
+        for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+            const json_t *value = json_object_get(metadata, needed[i]);
+            complete = complete && value != NULL && !json_is_null(value);
+        }
+        complete = complete && json_is_array(json_object_get(metadata, "dependencies"));
     }
-    for (size_t i = 0; i < env->modulepath_count; i++) {
+    json_decref(metadata);
+    buf_free(&text);
+    mem_free(path);
+    return complete;
+}
+
+char *ps_any_module_dir(struct world *w, const struct ps_environment *env, const char *name) {
+    for (size_t i = 0; i < env->modulepath_count && ps_module_name_legal(span_of(name)); i++) {
         char *dir = ps_join(env->modulepath[i], name);
         if (ps_is_dir(w, dir)) {
             return dir;
@@ -52,6 +71,15 @@ char *ps_module_dir(struct world *w, const struct ps_environment *env, const cha
         mem_free(dir);
     }
     return NULL;
+}
+
+char *ps_module_dir(struct world *w, const struct ps_environment *env, const char *name) {
+    char *dir = ps_any_module_dir(w, env, name); /* an incomplete one also hides those behind it */
+    if (dir != NULL && !metadata_complete(w, dir)) {
+        mem_free(dir);
+        return NULL;
+    }
+    return dir;
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -67,7 +95,21 @@ static bool already(char *const *names, size_t count, const char *name) {
     return false;
 }
 
-char **ps_module_names(struct world *w, const struct ps_environment *env, size_t *count) {
+static size_t leave_out_incomplete(struct world *w, const struct ps_environment *env, char **names, size_t count) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        char *dir = ps_module_dir(w, env, names[i]);
+        if (dir != NULL) {
+            names[kept++] = names[i];
+        } else {
+            mem_free(names[i]);
+        }
+        mem_free(dir);
+    }
+    return kept;
+}
+
+char **ps_any_module_names(struct world *w, const struct ps_environment *env, size_t *count) {
     char **all = NULL;
     size_t cap = 0;
     *count = 0;
@@ -91,4 +133,10 @@ char **ps_module_names(struct world *w, const struct ps_environment *env, size_t
         qsort(all, *count, sizeof *all, compare_names);
     }
     return all;
+}
+
+char **ps_module_names(struct world *w, const struct ps_environment *env, size_t *count) {
+    char **names = ps_any_module_names(w, env, count);
+    *count = leave_out_incomplete(w, env, names, *count);
+    return names;
 }

@@ -3,7 +3,12 @@
 #include "fakes/puppetserver/server.h"
 #include <string.h>
 
-static void version_header(struct ps_request *r) {
+/* What every answer has: the version, on the Ruby side's paths; and what its compression depends on, where there is
+ * any. */
+static void common_headers(struct ps_request *r, int status) {
+    if (status == 200 && (strcmp(r->method, "GET") == 0 || strcmp(r->method, "POST") == 0)) {
+        http_set_header(r->ex, "Vary", "Accept-Encoding, User-Agent");
+    }
     if (strncmp(r->path, "/puppet/", 8) == 0 || strncmp(r->path, "/puppet-ca/", 11) == 0) {
         http_set_header(r->ex, "X-Puppet-Version", json_str(r->ps->config, "puppet_version"));
     }
@@ -20,7 +25,7 @@ void ps_text(struct ps_request *r, int status, const char *format, ...) {
     va_start(args, format);
     char *text = formatted(format, args);
     va_end(args);
-    version_header(r);
+    common_headers(r, status);
     http_respond(r->ex, status, NULL, span_of(text));
     mem_free(text);
 }
@@ -30,7 +35,7 @@ void ps_plain(struct ps_request *r, int status, const char *type, const char *fo
     va_start(args, format);
     char *text = formatted(format, args);
     va_end(args);
-    version_header(r);
+    common_headers(r, status);
     http_respond(r->ex, status, type, span_of(text));
     mem_free(text);
 }
@@ -39,7 +44,7 @@ void ps_json_as(struct ps_request *r, int status, const char *type, json_t *body
     struct buf b = BUF_INIT;
     json_write(&b, body);
     json_decref(body);
-    version_header(r);
+    common_headers(r, status);
     http_respond(r->ex, status, type, buf_span(&b));
     buf_free(&b);
 }
@@ -78,7 +83,7 @@ void ps_issue(struct ps_request *r, int status, const char *issue_kind, const ch
 }
 
 void ps_bytes(struct ps_request *r, struct span bytes) {
-    version_header(r);
+    common_headers(r, 200);
     http_respond(r->ex, 200, "application/octet-stream", bytes);
 }
 

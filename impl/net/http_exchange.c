@@ -204,7 +204,9 @@ void http_respond(struct http_exchange *ex, int status, const char *content_type
         gzip_deflate(&packed, body);
         body = buf_span(&packed);
         http1_write_field(&ex->headers, "Content-Encoding", "gzip");
-        http1_write_field(&ex->headers, "Vary", "Accept-Encoding");
+        if (span_find_span(buf_span(&ex->headers), SPAN("Vary: ")) < 0) { /* the handler may say more */
+            http1_write_field(&ex->headers, "Vary", "Accept-Encoding");
+        }
     }
     write_head(ex, &head, status, content_type);
     if (!without_body(status)) {

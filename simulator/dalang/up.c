@@ -267,6 +267,12 @@ static void on_signal(void *ctx) {
 
 static void check_ready(void *ctx) {
     struct up *u = ctx;
+    if (local_trouble(u->local) != NULL) {
+        u->failed = true;
+        error_set(&u->err, "puppetdb", "the nodes' facts were not taken: %s", local_trouble(u->local));
+        stop(u);
+        return;
+    }
     if (local_ready(u->local)) {
         u->ready = true;
         print_ready(u);

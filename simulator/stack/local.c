@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "fakes/puppetdb/puppetdb.h"
 #include "simulator/fleet/fleet_name.h"
+#include "simulator/fleet/reports.h"
 #include "simulator/stack/facts.h"
 #include <string.h>
 
@@ -37,9 +38,10 @@ struct local {
     size_t file_count;
     struct stack *stack;
     struct world_tls *client_tls;
+    struct reports *reports; /* to a real PuppetDB; NULL: ours is in this process */
     struct fleet *fleet;
     char *broker_urls[STACK_BROKERS_MAX]; /* "wss://…/pcp2/" */
-    const char *primary;
+    const char *primary, *puppetdb;       /* base URLs, of the real ones where they were given */
     struct agent_config agent_config;
     struct real_agent *real_agents;
     struct logger agent_log;
@@ -161,15 +163,32 @@ static bool start_stack(struct local *l, struct error *err) {
         snprintf(name, sizeof(name), "broker-%zu", i + 1);
         l->broker_urls[i] = str_printf("%s/pcp2/", stack_url(l->stack, name));
     }
-    l->primary = stack_url(l->stack, "puppetserver");
+    l->primary = l->opts.puppetserver_url != NULL ? l->opts.puppetserver_url : stack_url(l->stack, "puppetserver");
+    l->puppetdb = l->opts.puppetdb_url != NULL ? l->opts.puppetdb_url : stack_url(l->stack, "puppetdb");
     return true;
 }
 
 /* ---- agents */
 
+static bool reach_puppetdb(struct local *l, struct error *err) {
+    struct world_tls_files client;
+    if (!tls_of(l, "client", &client, err) || (l->client_tls = world_tls_new(l->opts.world, &client, err)) == NULL) {
+        return false;
+    }
+    if (l->opts.puppetdb_url != NULL) {
+        l->reports = reports_new(l->opts.world, l->puppetdb, l->client_tls);
+    }
+    return true;
+}
+
 static bool know_node(struct local *l, const char *name, uint32_t number, struct error *err) {
     json_t *payload = node_facts(name, number, l->opts.facts, world_wall_ms(l->opts.world));
-    bool ok = fake_puppetdb_command(stack_puppetdb(l->stack), "replace facts", payload, err);
+    bool ok = true;
+    if (l->reports != NULL) {
+        reports_send(l->reports, REPORTS_FACTS, name, payload);
+    } else {
+        ok = fake_puppetdb_command(stack_puppetdb(l->stack), "replace facts", payload, err);
+    }
     json_decref(payload);
     return ok;
 }
@@ -189,7 +208,9 @@ static bool know_virtual_nodes(struct local *l, struct error *err) {
 static void on_report(void *ctx, const char *node, const json_t *report) {
     struct local *l = ctx;
     struct error err = ERROR_INIT;
-    if (!fake_puppetdb_command(stack_puppetdb(l->stack), "store report", report, &err)) {
+    if (l->reports != NULL) {
+        reports_send(l->reports, REPORTS_STORE, node, report);
+    } else if (!fake_puppetdb_command(stack_puppetdb(l->stack), "store report", report, &err)) {
         log_warn(l->opts.log, "the report of %s was refused: %s", node, err.msg);
         error_clear(&err);
     }
@@ -198,10 +219,6 @@ static void on_report(void *ctx, const char *node, const json_t *report) {
 static bool start_fleet(struct local *l, const struct behaviours *behaviours, struct error *err) {
     if (l->opts.agents == 0) {
         return true;
-    }
-    struct world_tls_files client;
-    if (!tls_of(l, "client", &client, err) || (l->client_tls = world_tls_new(l->opts.world, &client, err)) == NULL) {
-        return false;
     }
     struct fleet_opts opts = {
         .world = l->opts.world,
@@ -232,7 +249,7 @@ static bool write_puppet_conf(struct local *l, struct real_agent *r, const char 
     r->state = str_printf("%s/agents/%s/state", l->opts.dir, r->name);
     char *path = str_printf("%s/agents/%s/puppet.json", l->opts.dir, r->name);
     json_t *conf = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "certname", r->name, "statedir", r->state, "puppetdb",
-                             stack_url(l->stack, "puppetdb"), "ca", l->ca_path, "cert", cert, "key", key);
+                             l->puppetdb, "ca", l->ca_path, "cert", cert, "key", key);
     char *text = json_text(conf);
     bool ok = world_file_write(l->opts.world, path, span_of(text), 0640, WORLD_WRITE_ATOMIC, err);
     r->puppet_conf = str_printf("DALANG_PUPPET_CONF=%s", path);
@@ -366,9 +383,8 @@ static bool write_client_files(struct local *l, struct error *err) {
                                    token),
                          err) &&
               write_json(l, "client-tools/puppetdb.conf",
-                         json_pack("{s:{s:s, s:s, s:s, s:s, s:s}}", "puppetdb", "server_urls",
-                                   stack_url(l->stack, "puppetdb"), "cacert", l->ca_path, "cert", cert, "key", key,
-                                   "token-file", token),
+                         json_pack("{s:{s:s, s:s, s:s, s:s, s:s}}", "puppetdb", "server_urls", l->puppetdb, "cacert",
+                                   l->ca_path, "cert", cert, "key", key, "token-file", token),
                          err);
     mem_free(dir);
     mem_free(token);
@@ -409,8 +425,8 @@ struct local *local_new(const struct local_opts *opts, struct error *err) {
     struct behaviours *behaviours = NULL;
     bool ok = world_file_mkdir(opts->world, opts->dir, 0700, true, err) &&
               (behaviours = behaviours_new(opts->behaviours, err)) != NULL && make_certificates(l, err) &&
-              start_stack(l, err) && know_virtual_nodes(l, err) && write_client_files(l, err) &&
-              start_fleet(l, behaviours, err) && start_real_agents(l, err);
+              start_stack(l, err) && reach_puppetdb(l, err) && know_virtual_nodes(l, err) &&
+              write_client_files(l, err) && start_fleet(l, behaviours, err) && start_real_agents(l, err);
     l->behaviours = behaviours;
     if (!ok) {
         local_free(l);
@@ -424,7 +440,13 @@ static size_t agent_count(const struct local *l) {
 }
 
 bool local_ready(const struct local *l) {
-    return stack_ready(l->stack) && stack_connected_agents(l->stack) == agent_count(l);
+    bool told = l->reports == NULL || reports_counts(l->reports).waiting == 0;
+    return stack_ready(l->stack) && stack_connected_agents(l->stack) == agent_count(l) && told;
+}
+
+const char *local_trouble(const struct local *l) {
+    bool refused = l->reports != NULL && reports_counts(l->reports).failed[REPORTS_FACTS] > 0;
+    return refused ? reports_last_error(l->reports) : NULL;
 }
 
 json_t *local_describe(const struct local *l) {
@@ -440,11 +462,8 @@ json_t *local_describe(const struct local *l) {
     json_set(line, "rbac", json_string(l->opts.rbac_url != NULL ? l->opts.rbac_url : stack_url(l->stack, "console")));
     json_set(line, "classifier",
              json_string(l->opts.classifier_url != NULL ? l->opts.classifier_url : stack_url(l->stack, "console")));
-    json_set(line, "puppetdb",
-             json_string(l->opts.puppetdb_url != NULL ? l->opts.puppetdb_url : stack_url(l->stack, "puppetdb")));
-    json_set(
-        line, "puppetserver",
-        json_string(l->opts.puppetserver_url != NULL ? l->opts.puppetserver_url : stack_url(l->stack, "puppetserver")));
+    json_set(line, "puppetdb", json_string(l->puppetdb));
+    json_set(line, "puppetserver", json_string(l->primary));
     json_set(line, "console", json_string(console));
     json_set(line, "dir", json_string(l->opts.dir));
     json_set(line, "ca", json_string(l->ca_path));
@@ -491,6 +510,7 @@ static void free_agents(struct local *l) {
 
 static void free_rest(struct local *l) {
     certs_ca_free(l->ca);
+    reports_free(l->reports);
     world_tls_free(l->client_tls);
     for (size_t i = 0; i < l->file_count; i++) {
         mem_free(l->files[i].component);

@@ -39,6 +39,8 @@ struct local;
 struct local *local_new(const struct local_opts *opts, struct error *err);
 /* Everything is up and every agent is in the orchestrator's inventory. */
 bool local_ready(const struct local *l);
+/* Why it will never be ready: a real PuppetDB did not take the nodes' facts. NULL: nothing is known against it. */
+const char *local_trouble(const struct local *l);
 /* What `dalang up --json` prints (design: "The programs"); new reference. */
 json_t *local_describe(const struct local *l);
 struct stack *local_stack(const struct local *l);

@@ -131,7 +131,7 @@ static void test_pretty(void **state) {
         {V4 "/facts/disks?query=['extract','value']&pretty=true",
          "[ {\n  \"value\" : [ {\n    \"size\" : 10\n  }, {\n    \"size\" : 20\n  } ]\n} ]"},
         {V4 "/resources?query=['extract',['title','tags']]&pretty=true",
-         "[ {\n  \"title\" : \"Nginx\",\n  \"tags\" : [ \"nginx\", \"class\" ]\n} ]"},
+         "[ {\n  \"title\" : \"Nginx\",\n  \"tags\" : [ \"class\", \"nginx\" ]\n} ]"},
         {V4 "/facts/odd?query=['extract','value']&pretty=true",
          "[ {\n  \"value\" : {\n    \"a\" : { },\n    \"b\" : [ ],\n    \"c\" : \"[{:,\\\"}\"\n  }\n} ]"},
     };

@@ -268,7 +268,7 @@ static json_t *body_value(const struct reply *reply, const json_t *response) {
 }
 
 static const char *const headers_that_matter[] = {"content-type", "content-encoding", "cache-control",
-                                                  "x-puppet-version"};
+                                                  "x-puppet-version", "vary"};
 
 static void compare_headers(struct bench *b, const char *name, const struct reply *reply, const json_t *response) {
     const json_t *recorded = json_object_get(response, "headers");
