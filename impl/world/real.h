@@ -30,6 +30,11 @@ void real_world_free(struct world *w);
 /* cb runs on the loop each time the signal comes, until the world is freed; a second call replaces the first. */
 void real_signal(struct world *w, int signum, void (*cb)(void *ctx), void *ctx);
 
+/* Appends the secrets of every connection of TLS contexts made from now on to this file (created with mode 0600; the
+ * format of SSLKEYLOGFILE, which Wireshark reads). For test programs only: who has the file can read what was said.
+ * Once per world; path NULL or "": nothing happens. Error kind "world/file". */
+bool real_keylog(struct world *w, const char *path, struct error *err);
+
 /* What is open now; for leak checks, status and limits. */
 struct real_counts {
     size_t connections; /* opening and open, both roles */

@@ -2,7 +2,11 @@
 #include "world/real_loop.h"
 
 #include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <string.h>
+#include <unistd.h>
 
 struct signal_watch {
     struct list_link link;
@@ -44,6 +48,7 @@ struct world *real_world_new(struct error *err) {
     list_init(&rw->processes);
     list_init(&rw->watches);
     list_init(&rw->signals);
+    rw->keylog = -1;
     rw->read_scratch = mem_alloc(REAL_READ_MAX);
     rw->write_scratch = mem_alloc(REAL_RECORD_MAX);
     rw->world = (struct world){
@@ -192,6 +197,20 @@ void real_world_counts(const struct world *w, struct real_counts *out) {
     };
 }
 
+bool real_keylog(struct world *w, const char *path, struct error *err) {
+    if (path == NULL || path[0] == '\0') {
+        return true;
+    }
+    struct real_world *rw = real_of(w);
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return error_set(err, "world/file", "%s: %s", path, strerror(errno));
+    }
+    assert(rw->keylog < 0); /* once: contexts hold the descriptor's number */
+    rw->keylog = fd;
+    return true;
+}
+
 void real_world_free(struct world *w) {
     if (w == NULL) {
         return;
@@ -212,6 +231,9 @@ void real_world_free(struct world *w) {
     int rc = uv_loop_close(&rw->loop);
     assert(rc == 0); /* every handle was closed above */
     (void)rc;
+    if (rw->keylog >= 0) {
+        close(rw->keylog);
+    }
     timer_heap_free(&rw->timers);
     mem_free(rw->read_scratch);
     mem_free(rw->write_scratch);

@@ -40,6 +40,7 @@ struct real_world {
     struct list watches;
     struct list signals;
     size_t works, fetches, handshakes;
+    int keylog;          /* descriptor of the file for TLS secrets, or -1 */
     int handshake_steps; /* in this turn */
     uv_signal_t child_signal;
     bool child_signal_on;

@@ -2,6 +2,7 @@
 #include "world/real_tls.h"
 
 #include "base/mem.h"
+#include "world/real_loop.h"
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -18,6 +19,7 @@ static bool tls_reload(struct world_tls *tls, struct error *err) {
     if (fresh == NULL) {
         return false;
     }
+    real_tls_state_keylog(fresh, t->keylog);
     real_tls_state_free(t->state);
     t->state = fresh;
     return true;
@@ -42,7 +44,7 @@ static const struct world_tls_ops tls_ops = {
 };
 
 struct world_tls *real_tls_new(void *impl, const struct world_tls_files *files, struct error *err) {
-    (void)impl;
+    const struct real_world *rw = impl;
     struct real_tls_state *state = real_tls_state_new(files, err);
     if (state == NULL) {
         return NULL;
@@ -51,6 +53,8 @@ struct world_tls *real_tls_new(void *impl, const struct world_tls_files *files, 
     t->tls.ops = &tls_ops;
     t->refs = 1;
     t->state = state;
+    t->keylog = rw->keylog;
+    real_tls_state_keylog(state, t->keylog);
     t->files = (struct world_tls_files){
         .cert = str_dup(files->cert),
         .key = str_dup(files->key),

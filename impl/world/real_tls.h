@@ -36,6 +36,8 @@ void real_tls_state_free(struct real_tls_state *s);
 struct real_tls_state *real_tls_state_new(const struct world_tls_files *files, struct error *err);
 /* Makes another library's context trust and show the same. */
 bool real_tls_state_apply(const struct real_tls_state *s, SSL_CTX *other);
+/* Its connections' secrets go to this descriptor, which stays open as long as they last. */
+void real_tls_state_keylog(struct real_tls_state *s, int fd);
 bool real_tls_state_revoked(const struct real_tls_state *s, const struct world_identity *id);
 
 struct real_tls {
@@ -43,6 +45,7 @@ struct real_tls {
     uint32_t refs;
     struct world_tls_files files; /* strings are ours */
     struct real_tls_state *state;
+    int keylog;                      /* descriptor or -1 */
     struct real_identity *last_peer; /* the peer of the last client connection: mostly the next one's too */
 };
 struct world_tls *real_tls_new(void *impl, const struct world_tls_files *files, struct error *err);

@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char *last_openssl_text(void) {
     unsigned long e = ERR_peek_last_error();
@@ -267,7 +269,30 @@ void real_tls_state_free(struct real_tls_state *s) {
     mem_free(s);
 }
 
+static void write_secrets(const SSL *ssl, const char *line) {
+    int fd = (int)(intptr_t)SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl)) - 1;
+    char text[512];
+    int len = snprintf(text, sizeof(text), "%s\n", line);
+    if (len > 0 && (size_t)len < sizeof(text)) { /* one write: other processes may append to the same file */
+        ssize_t written = write(fd, text, (size_t)len);
+        (void)written; /* a full disk costs the look into the connection, not the connection */
+    }
+    OPENSSL_cleanse(text, sizeof(text));
+}
+
+void real_tls_state_keylog(struct real_tls_state *s, int fd) {
+    if (fd >= 0) {
+        SSL_CTX_set_app_data(s->ctx, (void *)(intptr_t)(fd + 1)); /* 0 is what a context has by itself */
+        SSL_CTX_set_keylog_callback(s->ctx, write_secrets);
+    }
+}
+
 bool real_tls_state_apply(const struct real_tls_state *s, SSL_CTX *other) {
+    SSL_CTX_keylog_cb_func keylog = SSL_CTX_get_keylog_callback(s->ctx);
+    if (keylog != NULL) {
+        SSL_CTX_set_app_data(other, SSL_CTX_get_app_data(s->ctx));
+        SSL_CTX_set_keylog_callback(other, keylog);
+    }
     SSL_CTX_set1_cert_store(other, SSL_CTX_get_cert_store(s->ctx));
     SSL_CTX_set_min_proto_version(other, (int)SSL_CTX_get_min_proto_version(s->ctx));
     SSL_CTX_set_max_proto_version(other, (int)SSL_CTX_get_max_proto_version(s->ctx));
