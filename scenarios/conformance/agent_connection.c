@@ -26,7 +26,7 @@ static void upgrade_request(struct stage *s) {
 
 static void associates(struct stage *s) {
     agent_side(s)->deaf = true;
-    agent_start(s, NULL);
+    tested_agent_start(s, NULL);
     agent_connected(s);
     expects(
         s, agent_side(s)->agent,
@@ -48,7 +48,7 @@ static void answer_association(struct stage *s, const char *id, const char *data
 static void wrong_id_is_ignored(struct stage *s) {
     agent_side(s)->deaf = true;
     agent_side(s)->stale = true;
-    agent_start(s, NULL);
+    tested_agent_start(s, NULL);
     agent_connected(s);
     expects(s, agent_side(s)->agent, "{'id': '$keep:association', 'message_type': '${pl}associate_request', '...': 0}");
     answer_association(s, "00000000-0000-4000-8000-000000000000", "\"success\": true");
@@ -59,7 +59,7 @@ static void wrong_id_is_ignored(struct stage *s) {
 static void refusal_ends_it(struct stage *s) {
     agent_side(s)->deaf = true;
     agent_side(s)->stale = true;
-    agent_start(s, NULL);
+    tested_agent_start(s, NULL);
     agent_connected(s);
     expects(s, agent_side(s)->agent, "{'id': '$keep:association', 'message_type': '${pl}associate_request', '...': 0}");
     answer_association(s, "${association}", "\"success\": false, \"reason\": \"no\"");
@@ -107,7 +107,7 @@ static void ping_is_answered(struct stage *s) {
 static void base_with_slash(struct stage *s) {
     agent_side(s)->stale = true;
     char *more = str_printf(", \"broker-ws-uris\": [\"wss://localhost:%u/pcp2/\"]", agent_side(s)->port);
-    agent_start(s, more); /* the last of two equal keys counts */
+    tested_agent_start(s, more); /* the last of two equal keys counts */
     mem_free(more);
     agent_connected(s);
     check(s, strcmp(agent_side(s)->agent->path, "/pcp2/agent") == 0, "/pcp2/agent", "%s", agent_side(s)->agent->path);
@@ -118,7 +118,7 @@ static void second_broker(struct stage *s) {
     char *more = str_printf(
         ", \"connection-timeout\": 1, \"broker-ws-uris\": [\"wss://localhost:%u/pcp2\", \"wss://localhost:%u/pcp2\"]",
         side_free_port(s), agent_side(s)->port);
-    agent_start(s, more);
+    tested_agent_start(s, more);
     mem_free(more);
     agent_connected(s);
     agent_works(s);
@@ -129,7 +129,7 @@ static void pings(struct stage *s) {
     if (s->opts->patience_ms < 15000) {
         skips(s, "takes 6 s: give --patience 15s");
     }
-    agent_start(s, ", \"ping-interval\": 6");
+    tested_agent_start(s, ", \"ping-interval\": 6");
     agent_connected(s);
     expects(s, agent_side(s)->agent, "ping ");
 }
@@ -140,7 +140,7 @@ static void missed_pongs(struct stage *s) {
     if (s->opts->patience_ms < 15000) {
         skips(s, "takes 12 s: give --patience 15s");
     }
-    agent_start(s, ", \"ping-interval\": 6, \"allowed-keepalive-timeouts\": 0");
+    tested_agent_start(s, ", \"ping-interval\": 6, \"allowed-keepalive-timeouts\": 0");
     agent_connected(s);
     side->agent->mute = true;
     expects(s, side->agent, "ping ");
@@ -168,7 +168,7 @@ static void other_name(struct stage *s) {
     world_listener_close(side->listener);
     size_t refused = 0;
     side->listener = agent_listens(s, tls, &refused);
-    agent_start(s, NULL);
+    tested_agent_start(s, NULL);
     waits(s, was_refused, &refused, "the agent refuses the broker's certificate");
     bool connected = side->agent != NULL;
     world_listener_close(side->listener);

@@ -360,7 +360,7 @@ static void new_home(struct stage *s) {
     mem_free(configuration);
 }
 
-void agent_start(struct stage *s, const char *more_config) {
+void tested_agent_start(struct stage *s, const char *more_config) {
     struct agent_side *side = s->side;
     char *text = str_printf(
         "{\"broker-ws-uris\": [\"wss://localhost:%u/%s\"], \"primary-uris\": [\"https://localhost:%u\"], "
@@ -385,7 +385,7 @@ void agent_start(struct stage *s, const char *more_config) {
     program_start(s, &side->program);
 }
 
-void agent_stop(struct stage *s, int signal) {
+void tested_agent_stop(struct stage *s, int signal) {
     struct agent_side *side = s->side;
     program_stop(&side->program, signal);
     if (side->agent != NULL) {
@@ -415,14 +415,14 @@ static void drain(struct stage *s) {
 
 static bool start_fixture(struct stage *s, const char *fixture) {
     struct agent_side *side = s->side;
-    agent_stop(s, SIGKILL);
+    tested_agent_stop(s, SIGKILL);
     mem_free(side->fixture);
     side->fixture = NULL;
     side->stale = false;
     side->deaf = false;
     new_home(s);
     if (strcmp(fixture, FIXTURE_STOPPED) != 0) {
-        agent_start(s, strcmp(fixture, FIXTURE_SMALL) == 0 ? ", \"max-message-size\": 1000" : NULL);
+        tested_agent_start(s, strcmp(fixture, FIXTURE_SMALL) == 0 ? ", \"max-message-size\": 1000" : NULL);
         agent_connected(s);
         side->fixture = str_dup(fixture);
         side->version = s->version;
@@ -534,7 +534,7 @@ static bool agent_begin(struct stage *s, struct error *err) {
 
 static void agent_end(struct stage *s) {
     struct agent_side *side = s->side;
-    agent_stop(s, SIGTERM);
+    tested_agent_stop(s, SIGTERM);
     program_free(&side->program);
     if (side->listener != NULL) {
         world_listener_close(side->listener);

@@ -71,8 +71,8 @@ void asks_task(struct stage *s, const struct task *t);
 /* ---- the program */
 /* Our broker's port with another certificate; *refused (or NULL) counts handshakes that failed. */
 struct world_listener *agent_listens(struct stage *s, struct world_tls *tls, size_t *refused);
-void agent_start(struct stage *s, const char *more_config); /* members, beginning with a comma; or NULL */
-void agent_stop(struct stage *s, int signal);
+void tested_agent_start(struct stage *s, const char *more_config); /* members, beginning with a comma; or NULL */
+void tested_agent_stop(struct stage *s, int signal);
 int agent_exit(struct stage *s);       /* waits for its end; exit status, or 128 + signal */
 void agent_connected(struct stage *s); /* waits until there is a connection (and, v1, its association) */
 const char *agent_path(struct stage *s, const char *format, ...) __attribute__((format(printf, 2, 3))); /* below home */

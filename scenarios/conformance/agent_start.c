@@ -21,7 +21,7 @@ static void does_not_start(struct stage *s) {
     struct agent_side *side = agent_side(s);
     side->stale = true;
     if (c->config[0] == ',') {
-        agent_start(s, c->config);
+        tested_agent_start(s, c->config);
     } else {
         char *filled = variables_fill(&s->vars, c->config);
         const char *path = agent_path(s, "pxp-agent.conf");
@@ -38,15 +38,15 @@ static void does_not_start(struct stage *s) {
 static void starts(struct stage *s) {
     const struct start *c = s->c->data;
     agent_side(s)->stale = true;
-    agent_start(s, c->config);
+    tested_agent_start(s, c->config);
     agent_connected(s);
     agent_works(s);
 }
 
 static void makes_directories(struct stage *s) {
     agent_side(s)->stale = true;
-    agent_start(s, ", \"spool-dir\": \"${home}/made/spool\", \"task-cache-dir\": \"${home}/made/cache\", "
-                   "\"modules-config-dir\": \"${home}/made/conf\"");
+    tested_agent_start(s, ", \"spool-dir\": \"${home}/made/spool\", \"task-cache-dir\": \"${home}/made/cache\", "
+                          "\"modules-config-dir\": \"${home}/made/conf\"");
     agent_connected(s);
     static const char *const made[] = {"made/spool", "made/cache", "made/conf"};
     for (size_t i = 0; i < 3; i++) {
@@ -77,7 +77,7 @@ static const struct start
     not_wss_list = {"{\"broker-ws-uris\": [\"wss://localhost:1/pcp\", \"https://localhost\"], " BASE "}", 3},
     http_primary = {", \"primary-uris\": [\"http://localhost\"]", 3}, version_3 = {", \"pcp-version\": \"3\"", 3},
     no_ca = {"{" BROKER "\"ssl-cert\": \"${agent-cert}\", \"ssl-key\": \"${agent-key}\", \"foreground\": true, "
-                        "\"modules-dir\": \"${home}/modules\"}",
+             "\"modules-dir\": \"${home}/modules\"}",
              3},
     absent_ca = {", \"ssl-ca-cert\": \"${home}/absent.pem\"", 3},
     absent_cert = {", \"ssl-cert\": \"${home}/absent.pem\"", 3},

@@ -228,8 +228,8 @@ static void no_way_out(struct stage *s) {
 /* ---- restarts */
 
 static void comes_back(struct stage *s) {
-    agent_stop(s, SIGKILL);
-    agent_start(s, NULL);
+    tested_agent_stop(s, SIGKILL);
+    tested_agent_start(s, NULL);
     agent_connected(s);
 }
 
@@ -320,7 +320,7 @@ static void purged(struct stage *s) {
     leave_record(s, "running", "1\n", "2001-01-01T00:00:00.000001Z");
     const char *busy = agent_path(s, "spool/running-record");
     agent_side(s)->stale = true;
-    agent_start(s, ", \"spool-dir-purge-ttl\": \"1d\"");
+    tested_agent_start(s, ", \"spool-dir-purge-ttl\": \"1d\"");
     agent_connected(s);
     file_becomes(s, old, false);
     check(s, exists(s, young) && exists(s, busy), "the young one and the running one are kept", "one is gone");
@@ -329,7 +329,7 @@ static void purged(struct stage *s) {
 static void not_purged(struct stage *s) {
     leave_record(s, "success", "1\n", "2001-01-01T00:00:00.000001Z");
     agent_side(s)->stale = true;
-    agent_start(s, ", \"spool-dir-purge-ttl\": \"0d\"");
+    tested_agent_start(s, ", \"spool-dir-purge-ttl\": \"0d\"");
     agent_connected(s);
     agent_works(s);
     check(s, exists(s, spool(s, "metadata")), "kept: 0 turns purging off", "gone");
