@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "simulator/bench/broker.h"
 #include "simulator/bench/jobs.h"
+#include "simulator/bench/soak.h"
 #include "simulator/bench/storage.h"
 #include "simulator/bench/transport/transport.h"
 #include "simulator/dalang/commands.h"
@@ -148,6 +149,29 @@ static const struct command_line *storage_line(struct storage_args *a) {
     return &cl;
 }
 
+struct soak_args {
+    struct output output;
+    uint64_t clients, for_ms, seed;
+};
+
+static const struct command_line *soak_line(struct soak_args *a) {
+    static struct soak_args unused;
+    static struct option table[OPTIONS_MAX];
+    static struct command_line cl = {"dalang bench soak", "[OPTIONS]",
+                                     "whether a broker keeps its memory and descriptors",
+                                     "Thousands of clients connect to a dalang-broker, talk, are rude and vanish; when "
+                                     "all have gone its memory and\n"
+                                     "descriptors must be what they were after a first, shorter wave.",
+                                     table};
+    a = a != NULL ? a : &unused;
+    size_t n = 0;
+    table[n++] = (struct option){OPTION_UINT, "clients", 'c', "N", "At a time; 2000.", &a->clients};
+    table[n++] = (struct option){OPTION_DURATION, "for", 0, "TIME", "How long; 5m.", &a->for_ms};
+    table[n++] = (struct option){OPTION_UINT, "seed", 0, "N", "Of the clients' choices; 1.", &a->seed};
+    output_options(table, n, &a->output);
+    return &cl;
+}
+
 static const struct command_line *report_line(struct output *o) {
     static struct output unused;
     static struct option table[OPTIONS_MAX];
@@ -161,6 +185,7 @@ void bench_describe(void (*each)(void *ctx, const struct command_line *cl), void
     each(ctx, broker_line(NULL));
     each(ctx, jobs_line(NULL));
     each(ctx, storage_line(NULL));
+    each(ctx, soak_line(NULL));
     each(ctx, report_line(NULL));
 }
 
@@ -405,6 +430,35 @@ static int storage_action(int argc, char *const argv[]) {
     return measure(&bench, argc, argv);
 }
 
+/* ---- soak */
+
+static bool check_soak(void *args, struct error *err) {
+    const struct soak_args *a = args;
+    return ((a->clients > 0 && a->for_ms > 0) || error_set(err, "usage", "--clients and --for must not be 0")) &&
+           enough_descriptors(2 * a->clients + DESCRIPTORS_ELSE, err);
+}
+
+static bool run_soak(void *args, struct world *w, const char *dir, json_t *report, struct error *err) {
+    const struct soak_args *a = args;
+    char *program = program_path("dalang-broker");
+    const struct bench_soak b = {.world = w,
+                                 .dir = dir,
+                                 .program = program,
+                                 .clients = a->clients,
+                                 .for_ms = a->for_ms,
+                                 .seed = a->seed,
+                                 .progress = on_progress};
+    const bool ok = bench_soak_run(&b, report, err);
+    mem_free(program);
+    return ok;
+}
+
+static int soak_action(int argc, char *const argv[]) {
+    struct soak_args a = {.clients = 2000, .for_ms = 300000, .seed = 1};
+    const struct bench bench = {soak_line(&a), "Clients that come and go", &a.output, &a, check_soak, run_soak};
+    return measure(&bench, argc, argv);
+}
+
 /* ---- report */
 
 static json_t *read_report(struct world *w, const char *path, struct error *err) {
@@ -465,6 +519,7 @@ static const struct action {
     {"broker", "what a PCP broker costs, beside a bare OpenSSL server", broker_action},
     {"jobs", "what tasks and Puppet runs cost a whole stack", jobs_action},
     {"storage", "what the API's lists take with many jobs stored", storage_action},
+    {"soak", "whether a broker keeps its memory and descriptors", soak_action},
     {"report", "show reports that --json wrote, or make one page of them", report_action},
 };
 enum { ACTION_COUNT = sizeof(actions) / sizeof(actions[0]) };
