@@ -12,10 +12,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void decide(const struct rules *r, const char *name) {
     static const char *const names[] = {"alias.example.com", "127.0.0.1"};
     static const char *const types[] = {"http://puppetlabs.com/associate_request", "a", ""};
+    static const struct world_extension extensions[] = {{"1.3.6.1.4.1.34380.1.1.13", "broker"},
+                                                        {"1.3.6.1.4.1.34380.1.3.39", ""}};
     for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
         struct rules_request q = {.common_name = name,
                                   .alt_names = names,
                                   .alt_name_count = name != NULL ? 2 : 0,
+                                  .extensions = extensions,
+                                  .extension_count = name != NULL ? 2 : 0,
                                   .sender = SPAN("pcp://node.example.com/agent"),
                                   .target = SPAN("pcp:///server"),
                                   .message_type = span_of(types[i])};

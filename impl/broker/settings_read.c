@@ -150,7 +150,7 @@ bool settings_read(struct settings_reader *r, const json_t *object, const char *
         if (s->note != NULL) {
             settings_warn(r, object, key, "%s: '%s' %s", name, key, s->note);
         }
-        if (!store(r, value, s, (char *)to + s->offset)) {
+        if (!store(r, value, s, to != NULL ? (char *)to + s->offset : NULL)) {
             return settings_fail(r, object, key, "%s: '%s' must be %s", name, key, expected(s->type));
         }
     }

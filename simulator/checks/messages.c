@@ -94,12 +94,28 @@ static void check_count(struct checks *c, const struct tracked_message *t) {
     }
 }
 
+/* The message that the broker refuses with this one; NULL: it is no refusal. Some name it in their data only. */
+static struct tracked_message *refused_by(struct checks *c, const struct pcp_message *m) {
+    static const char *const types[] = {PCP_ERROR_MESSAGE, PCP_TTL_EXPIRED, PCP_VERSION_ERROR, PCP_UNAUTHORIZED};
+    bool refusal = false;
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        refusal = refusal || span_eq_cstr(m->message_type, types[i]);
+    }
+    if (!refusal || (m->sender.len != 0 && !span_eq_cstr(m->sender, PCP_SERVER_URI))) {
+        return NULL;
+    }
+    json_t *data = m->in_reply_to.len == 0 && m->data.len != 0 ? json_parse(m->data, "checks", NULL) : NULL;
+    const char *id = json_str(data, "id");
+    struct tracked_message *t = map_get(&c->messages, id != NULL ? span_of(id) : m->in_reply_to);
+    json_decref(data);
+    return t;
+}
+
 void messages_sent(struct checks *c, struct watched *to, struct span frame) {
     struct pcp_message m;
     struct buf scratch = BUF_INIT;
-    if (pcp_decode(to->version, frame, PCP_AS_CLIENT, &m, &scratch, NULL) &&
-        span_eq_cstr(m.message_type, PCP_ERROR_MESSAGE) && m.in_reply_to.len != 0) {
-        struct tracked_message *t = map_get(&c->messages, m.in_reply_to);
+    if (pcp_decode(to->version, frame, PCP_AS_CLIENT, &m, &scratch, NULL)) {
+        struct tracked_message *t = refused_by(c, &m);
         if (t != NULL) {
             t->refused++;
             c->seen.messages_refused++;

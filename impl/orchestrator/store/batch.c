@@ -91,7 +91,7 @@ static int run_next(struct store *s, const char **at) {
 }
 
 int batch_run(struct store *s, struct store_batch *b) {
-    const char *at = b->ops.ptr, *end = at + b->ops.len;
+    const char *at = b->ops.ptr, *end = at != NULL ? at + b->ops.len : NULL;
     while (at != end) {
         const char *op = at;
         int rc = run_next(s, &at);
