@@ -52,7 +52,7 @@ struct watched {
     char *common_name; /* of the client's certificate, as the server verified it; NULL: none */
     char *uri;         /* pcp:// of the client, once it has upgraded */
     enum pcp_version version;
-    bool client_closed, server_closed;
+    bool accepted, client_closed, server_closed;
     struct stream *streams[3];                    /* see observer.c */
     struct api_request *requests, *requests_last; /* in flight, oldest first */
 };

@@ -118,6 +118,9 @@ static void connected(struct checks *c, const struct sim_event *e) {
 static void accepted(struct checks *c, const struct sim_event *e) {
     struct watched *w = find(c, e->id);
     const struct sim_certificate *cert = w != NULL ? sim_certificate_find(c->sim, e->text) : NULL;
+    if (w != NULL) {
+        w->accepted = true;
+    }
     if (cert != NULL) {
         w->common_name = str_dup(sim_certificate_identity(cert)->common_name);
     }
@@ -136,11 +139,12 @@ static void closed(struct checks *c, const struct sim_event *e) {
     }
 }
 
-/* A crashed actor closes nothing itself: its ends are gone with it. */
+/* A crashed actor closes nothing itself: its ends are gone with it. What it had not accepted yet may reach it when it
+ * is back. */
 static void crashed(struct checks *c, const char *host) {
     for (struct map_iter i = map_iter(&c->connections); map_next(&i);) {
         struct watched *w = i.value;
-        bool client = strcmp(w->client, host) == 0, server = strcmp(w->server, host) == 0;
+        bool client = strcmp(w->client, host) == 0, server = w->accepted && strcmp(w->server, host) == 0;
         if (client || server) {
             w->client_closed |= client;
             w->server_closed |= server;

@@ -1,55 +1,91 @@
-/* dalang simulate: the stack and its agents in simulated time, repeatable from a seed. */
+/* dalang simulate: the stack, its agents and its users in simulated time, under faults; repeatable from a seed. */
+#include "simulator/dalang/simulate.h"
+
 #include "base/json.h"
 #include "base/mem.h"
 #include "simulator/dalang/commands.h"
-#include "simulator/dalang/surroundings.h"
+#include "simulator/soak/record.h"
+#include "simulator/soak/shrink.h"
 #include "simulator/soak/soak.h"
-#include "simulator/stack/simulated.h"
 #include "world/real.h"
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-enum { SIMULATE_OPTIONS = 16, FILE_MAX = 16 * 1024 * 1024, LIMIT_HOURS = 24, DEFAULT_AGENTS = 100 };
+enum {
+    SIMULATE_OPTIONS = 26,
+    JOB_AGENTS = 100,
+    AGENTS_MOST = 1000000,
+    BROKERS_MOST = 3, /* as many as a soak knows by name */
+    JOBS_MOST = WORKLOAD_JOBS_MAX,
+    VIOLATIONS_SHOWN = 5,
+    WORKLOAD_MAX = 1024 * 1024,
+};
 
 struct simulate_args {
-    uint64_t agents, brokers, minutes;
-    const char *faults;
-    const char *seed, *seeds, *task, *modules;
-    bool json, v1;
+    uint64_t agents, brokers, minutes, jobs, for_ms;
+    const char *faults, *without, *workload;
+    const char *seed, *seeds, *task, *modules, *trace, *html;
+    bool json, v1, shrink, until_fail;
 };
+
+#define OPTION(type, name, letter, value, help, target)                                                                \
+    (struct option) {                                                                                                  \
+        type, name, letter, value, help, target                                                                        \
+    }
 
 static const struct command_line *simulate_line(struct simulate_args *a) {
     static struct simulate_args unused;
     static struct option table[SIMULATE_OPTIONS];
-    static struct command_line cl = {"dalang simulate", "[OPTIONS]", "run the stack in simulated time, from a seed",
-                                     "Broker, orchestrator, fakes and agents run in one thread on a virtual clock, "
-                                     "network and disk. The same seed gives the\n"
-                                     "same run to the byte; the trace hash covers every event.",
-                                     table};
+    static struct command_line cl = {
+        "dalang simulate", "[OPTIONS]", "run the stack in simulated time, from a seed",
+        "Broker, orchestrator, fakes and agents run in one thread on a virtual clock, network and disk; users start, "
+        "watch and stop\njobs, and things break. At the end the faults stop and everything must come to rest; "
+        "meanwhile eleven invariants are\nwatched. A seed decides every latency, fault and choice: the same seed gives "
+        "the same run to the byte, and the trace hash\ncovers every event.",
+        table};
     a = a != NULL ? a : &unused;
     size_t n = 0;
-    table[n++] = (struct option){
-        OPTION_UINT, "agents", 'n', "N", "Virtual agents; 100 without this option (drawn, with --faults).", &a->agents};
-    table[n++] = (struct option){OPTION_STRING, "seed", 's', "N", "The seed; 1 without this option.", &a->seed};
-    table[n++] = (struct option){OPTION_STRING, "seeds", 0, "A..B", "One run for every seed from A to B.", &a->seeds};
-    table[n++] = (struct option){
-        OPTION_STRING,
-        "faults",
-        'f',
-        "LEVEL",
-        "A mixed workload under faults drawn from the seed, every invariant watched: none, light, heavy "
-        "or swarm. Without this option one task job is run.",
-        &a->faults};
+    table[n++] = OPTION(OPTION_STRING, "seed", 's', "N", "The seed; 1 without this option.", &a->seed);
+    table[n++] = OPTION(OPTION_STRING, "seeds", 0, "A..B", "One run for every seed from A to B.", &a->seeds);
+    table[n++] = OPTION(OPTION_UINT, "minutes", 0, "M",
+                        "Seed after seed for this long, from --seed on; without that from one that the clock gives.",
+                        &a->minutes);
+    table[n++] = OPTION(OPTION_FLAG, "until-fail", 0, NULL, "Stops at the first seed that fails.", &a->until_fail);
+    table[n++] = OPTION(OPTION_HEADING, NULL, 0, NULL, "What happens (what is not said is drawn from the seed)", NULL);
     table[n++] =
-        (struct option){OPTION_UINT, "minutes", 0, "M", "With --faults: seed after seed for this long.", &a->minutes};
+        OPTION(OPTION_STRING, "faults", 'f', "LEVEL",
+               "none, light, heavy, or swarm: kinds and rates drawn, too; swarm without this option.", &a->faults);
+    table[n++] = OPTION(OPTION_STRING, "without", 0, "KINDS",
+                        "Kinds of faults that are left out, with commas between them.", &a->without);
+    table[n++] = OPTION(OPTION_STRING, "workload", 'w', "FILE",
+                        "What users do: a file in JSON or HOCON, or mixed: a bit of everything, as without this "
+                        "option.",
+                        &a->workload);
+    table[n++] = OPTION(OPTION_UINT, "agents", 'n', "N", "Virtual agents.", &a->agents);
+    table[n++] = OPTION(OPTION_UINT, "brokers", 0, "N", "PCP brokers, up to 3.", &a->brokers);
+    table[n++] = OPTION(OPTION_UINT, "jobs", 'j', "N", "Jobs that users start.", &a->jobs);
     table[n++] =
-        (struct option){OPTION_STRING, "task", 0, "TASK", "The task that is run on all agents; \"echo\".", &a->task};
-    table[n++] = (struct option){
-        OPTION_STRING, "modules", 'm', "DIR", "Modules of the environment; ours without this option.", &a->modules};
-    table[n++] = (struct option){OPTION_UINT, "brokers", 0, "N", "PCP brokers; 1 without this option.", &a->brokers};
-    table[n++] = (struct option){OPTION_FLAG, "v1", 0, NULL, "Agents speak PCP v1.", &a->v1};
-    table[n++] = (struct option){OPTION_FLAG, "json", 0, NULL, "One JSON object a seed.", &a->json};
+        OPTION(OPTION_DURATION, "for", 0, "TIME", "How long workload and faults go on, in virtual time.", &a->for_ms);
+    table[n++] = OPTION(OPTION_FLAG, "v1", 0, NULL, "Agents speak PCP v1.", &a->v1);
+    table[n++] = OPTION(OPTION_HEADING, NULL, 0, NULL, "What is shown", NULL);
+    table[n++] = OPTION(OPTION_FLAG, "json", 0, NULL, "One JSON object a seed.", &a->json);
+    table[n++] = OPTION(OPTION_FLAG, "shrink", 0, NULL,
+                        "Makes a seed that fails smaller: fewer kinds of faults, agents, brokers and jobs, less time.",
+                        &a->shrink);
+    table[n++] = OPTION(OPTION_STRING, "trace", 0, "FILE",
+                        "Every event as Chrome trace JSON (Perfetto opens it); of several seeds: of the first that "
+                        "fails.",
+                        &a->trace);
+    table[n++] = OPTION(OPTION_STRING, "html", 0, "FILE",
+                        "The messages around the first violation, or the last ones, as a sequence diagram; of several "
+                        "seeds: of the first that fails.",
+                        &a->html);
+    table[n++] = OPTION(OPTION_HEADING, NULL, 0, NULL, "Instead of a workload", NULL);
+    table[n++] = OPTION(OPTION_STRING, "task", 't', "TASK",
+                        "One job of this task on all agents (100 without --agents), without faults.", &a->task);
+    table[n++] =
+        OPTION(OPTION_STRING, "modules", 'm', "DIR", "Modules with that task; ours without this option.", &a->modules);
     table[n] = (struct option)OPTION_END;
     return &cl;
 }
@@ -58,240 +94,203 @@ void simulate_describe(void (*each)(void *ctx, const struct command_line *cl), v
     each(ctx, simulate_line(NULL));
 }
 
-/* ---- modules: files of this machine become files of the simulated Puppet Server */
-
-struct modules {
-    struct world *real;
-    const char *dir;
-};
-
-static bool copy_tree(struct world *from, const char *source, struct world *to, const char *target, struct error *err) {
-    char **names;
-    size_t count;
-    if (!world_file_list(from, source, &names, &count, err)) {
-        return false;
-    }
-    bool ok = true;
-    for (size_t i = 0; ok && i < count; i++) {
-        char *a = str_printf("%s/%s", source, names[i]), *b = str_printf("%s/%s", target, names[i]);
-        struct world_stat st;
-        struct buf text = BUF_INIT;
-        ok = world_file_stat(from, a, &st, err);
-        if (ok && st.is_dir) {
-            ok = world_file_mkdir(to, b, 0755, true, err) && copy_tree(from, a, to, b, err);
-        } else if (ok) {
-            ok = world_file_read(from, a, FILE_MAX, &text, err) &&
-                 world_file_write(to, b, buf_span(&text), st.mode, WORLD_WRITE_PLAIN, err);
-        }
-        buf_free(&text);
-        mem_free(a);
-        mem_free(b);
-    }
-    world_names_free(names, count);
-    return ok;
-}
-
-static bool fill_modules(void *ctx, struct world *puppetserver, const char *dir, struct error *err) {
-    const struct modules *m = ctx;
-    return copy_tree(m->real, m->dir, puppetserver, dir, err);
-}
-
-static void configure(void *ctx, struct orchestrator_config *config) {
-    (void)ctx;
-    config->task_concurrency = 1000000;
-}
-
-/* ---- one run */
-
-struct outcome {
-    bool ready, done, good;
-    uint64_t ready_us, done_us;
-    json_t *job;
-    char *trouble;
-};
-
-static bool is_ready(void *ctx) {
-    return simulated_ready(ctx);
-}
-
-static void ignore_created(void *ctx, struct client_job *job, const char *name) {
-    (void)ctx, (void)job, (void)name;
-}
-
-static void ignore_event(void *ctx, struct client_job *job, const json_t *event) {
-    (void)ctx, (void)job, (void)event;
-}
-
-static void on_done(void *ctx, struct client_job *job, const struct error *err, const json_t *object) {
-    struct outcome *o = ctx;
-    (void)job;
-    o->done = true;
-    o->job = json_incref((json_t *)(uintptr_t)object);
-    o->trouble = err != NULL ? str_dup(err->msg) : NULL;
-}
-
-static bool is_done(void *ctx) {
-    return ((struct outcome *)ctx)->done;
-}
-
-static void run_job(struct sim *sim, struct simulated *s, const struct simulate_args *a, struct outcome *o) {
-    static const struct client_job_handler handler = {ignore_created, ignore_event, NULL, on_done};
-    o->ready = a->agents == 0 || sim_run_until(sim, LIMIT_HOURS * SIM_HOUR, is_ready, s);
-    o->ready_us = sim_now_us(sim);
-    if (!o->ready) {
-        o->trouble = str_dup("the agents did not connect");
-        return;
-    }
-    json_t *request = json_pack("{s:s, s:{s:s}, s:{s:s}}", "task", a->task, "params", "message", "hello", "scope",
-                                "query", "nodes[certname]{}");
-    client_job_start(simulated_client(s), "task", request, &handler, o);
-    sim_run_until(sim, LIMIT_HOURS * SIM_HOUR, is_done, o);
-    o->done_us = sim_now_us(sim);
-    int64_t finished = json_int(json_object_get(o->job, "node_states"), "finished", 0);
-    o->good = o->done && o->trouble == NULL && finished == (int64_t)a->agents;
-}
-
-static void print_outcome(const struct simulate_args *a, uint64_t seed, const struct sim *sim, const struct outcome *o,
-                          uint64_t programs, double wall_s) {
-    json_t *states = json_object_get(o->job, "node_states");
-    if (a->json) {
-        json_t *line = json_object();
-        char hash[20];
-        snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)sim_trace_hash(sim));
-        json_set(line, "seed", json_integer((json_int_t)seed));
-        json_set(line, "trace_hash", json_string(hash));
-        json_set(line, "nodes", json_integer((json_int_t)a->agents));
-        json_set(line, "node_states", states != NULL ? json_incref(states) : json_object());
-        json_set(line, "events", json_integer((json_int_t)sim_event_count(sim)));
-        json_set(line, "virtual_s", json_real((double)sim_now_us(sim) / 1e6));
-        json_set(line, "violations", o->trouble != NULL ? json_pack("[s]", o->trouble) : json_array());
-        char *text = json_text(line);
-        puts(text);
-        mem_free(text);
-        json_decref(line);
-        return;
-    }
-    char *counts = states != NULL ? json_text(states) : str_dup("{}");
-    printf("seed %llu: %llu agents, %zu brokers: job %s %s\n", (unsigned long long)seed, (unsigned long long)a->agents,
-           (size_t)(a->brokers != 0 ? a->brokers : 1),
-           json_str(o->job, "state") != NULL ? json_str(o->job, "state") : "not done", counts);
-    printf("  connected after %.3f s, job done after %.3f s more (virtual); %llu programs run\n",
-           (double)o->ready_us / 1e6, (double)(o->done_us - o->ready_us) / 1e6, (unsigned long long)programs);
-    printf("  %llu events in %.2f s of wall time; trace %016llx\n", (unsigned long long)sim_event_count(sim), wall_s,
-           (unsigned long long)sim_trace_hash(sim));
-    if (o->trouble != NULL) {
-        printf("  FAILED: %s\n", o->trouble);
-    }
-    mem_free(counts);
-}
-
-static double wall_seconds(void) {
+double wall_seconds(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* False: the run failed. */
-static bool run_seed(const struct simulate_args *a, uint64_t seed, struct modules *modules, struct error *err) {
-    double begun = wall_seconds();
-    struct sim *sim = sim_new(&(struct sim_opts){.seed = seed});
-    struct simulated_opts opts = {.sim = sim,
-                                  .agents = (uint32_t)a->agents,
-                                  .brokers = (size_t)a->brokers,
-                                  .v1 = a->v1,
-                                  .fill_modules = fill_modules,
-                                  .configure_orchestrator = configure,
-                                  .configure_ctx = modules};
-    struct simulated *s = simulated_new(&opts, err);
-    struct outcome o = {0};
-    if (s != NULL) {
-        run_job(sim, s, a, &o);
-        print_outcome(a, seed, sim, &o, simulated_programs_started(s), wall_seconds() - begun);
-        simulated_free(s);
-        struct buf report = BUF_INIT;
-        if (!sim_check_idle(sim, &report)) {
-            printf("  FAILED: left behind: %s\n", report.ptr);
-            o.good = false;
-        }
-        buf_free(&report);
+/* ---- what a run was like */
+
+static void print_violations(const struct soak_result *r) {
+    for (size_t i = 0; i < r->violation_count && i < VIOLATIONS_SHOWN; i++) {
+        const struct violation *v = &r->violations[i];
+        printf("  invariant %d (%s), after %.6f s: %s\n", v->invariant, checks_invariant(v->invariant),
+               (double)v->at_us / 1e6, v->text);
     }
-    sim_free(sim);
-    json_decref(o.job);
-    mem_free(o.trouble);
-    return o.good;
+    if (r->violation_count > VIOLATIONS_SHOWN) {
+        printf("  and %zu more violations\n", r->violation_count - VIOLATIONS_SHOWN);
+    }
+    if (r->stuck != NULL) {
+        printf("  it did not come to rest: %s\n", r->stuck);
+    }
 }
 
-/* ---- workload, faults and invariants */
-
-static void print_soak(const struct simulate_args *a, const struct soak_result *r, double wall_s) {
-    if (a->json) {
-        json_t *line = soak_result_json(r);
-        char *text = json_text(line);
-        puts(text);
-        mem_free(text);
-        json_decref(line);
-        return;
-    }
+static void print_text(const struct soak_result *r, const char *again, const char *smallest, double wall_s) {
     printf("seed %llu: %s: %s\n", (unsigned long long)r->seed, soak_good(r) ? "good" : "FAILED",
            r->description != NULL ? r->description : "");
     printf("  %llu faults, %llu events, %.0f virtual s in %.2f s of wall time; trace %016llx\n",
            (unsigned long long)r->faults, (unsigned long long)r->events, (double)r->virtual_us / 1e6, wall_s,
            (unsigned long long)r->trace_hash);
-    if (r->stuck != NULL) {
-        printf("  did not converge: %s\n", r->stuck);
-    }
     if (!soak_good(r)) {
-        json_t *object = soak_result_json(r), *violation;
-        size_t i;
-        json_array_foreach(json_object_get(object, "violations"), i, violation) {
-            char *text = json_text(violation);
-            printf("  %s\n", text);
-            mem_free(text);
+        print_violations(r);
+        printf("  again: %s\n", again);
+    }
+    if (smallest != NULL) {
+        printf("  smallest: %s\n", smallest);
+    }
+}
+
+static void print_json(const struct soak_result *r, const char *again, const char *smallest) {
+    json_t *line = soak_result_json(r);
+    if (!soak_good(r)) {
+        json_set(line, "again", json_string(again));
+    }
+    if (smallest != NULL) {
+        json_set(line, "smallest", json_string(smallest));
+    }
+    char *text = json_text(line);
+    puts(text);
+    mem_free(text);
+    json_decref(line);
+}
+
+/* ---- seeds */
+
+struct simulation {
+    const struct simulate_args *args;
+    struct soak_opts opts; /* all but the seed */
+    const char *workload;  /* the file's name, or NULL */
+    uint64_t first, last;
+    uint64_t seeds, failed, events, faults;
+    bool recorded;
+};
+
+/* The run once more, or for the first time, with its files written. */
+static bool run_recorded(struct simulation *s, struct soak_opts *opts, struct soak_result *out, struct error *err) {
+    struct record *record = record_new(s->args->trace, s->args->html, err);
+    if (record == NULL) {
+        return false;
+    }
+    record_watch(record, opts);
+    soak_run(opts, out);
+    s->recorded = true;
+    if (!record_close(record, err)) {
+        soak_result_free(out);
+        return false;
+    }
+    return true;
+}
+
+/* What becomes of a seed that failed: the shortest command that repeats it, and its files. */
+static bool follow_failure(struct simulation *s, struct soak_opts *opts, char **smallest, struct error *err) {
+    const struct simulate_args *a = s->args;
+    if (a->shrink) {
+        opts->started = NULL;
+        opts->ended = NULL;
+        shrink(opts, SHRINK_RUNS);
+        *smallest = shrink_command(opts, s->workload);
+    }
+    if ((a->trace != NULL || a->html != NULL) && (!s->recorded || a->shrink)) {
+        struct soak_result again;
+        if (!run_recorded(s, opts, &again, err)) {
+            return false;
         }
-        json_decref(object);
-        printf("  again: dalang simulate --faults %s --seed %llu\n", a->faults, (unsigned long long)r->seed);
+        soak_result_free(&again);
     }
+    return true;
 }
 
-/* False: it failed. */
-static bool run_faulty_seed(const struct simulate_args *a, uint64_t seed, enum faults_level level) {
-    struct soak_opts opts = {
-        .seed = seed, .agents = (uint32_t)a->agents, .brokers = (uint32_t)a->brokers, .faults = level, .v1 = a->v1};
+/* False after setting err. */
+static bool run_seed(struct simulation *s, uint64_t seed, struct error *err) {
+    const struct simulate_args *a = s->args;
+    struct soak_opts opts = s->opts;
     struct soak_result r;
+    char *smallest = NULL;
     double begun = wall_seconds();
-    soak_run(&opts, &r);
-    bool good = soak_good(&r);
-    print_soak(a, &r, wall_seconds() - begun);
+    opts.seed = seed;
+    bool files = a->trace != NULL || a->html != NULL, only_one = s->first == s->last && a->minutes == 0;
+    if (!files || !only_one) {
+        soak_run(&opts, &r);
+    } else if (!run_recorded(s, &opts, &r, err)) {
+        return false;
+    }
+    double took_s = wall_seconds() - begun;
+    char *again = shrink_command(&opts, s->workload);
+    bool good = soak_good(&r), ok = good || s->failed != 0 || follow_failure(s, &opts, &smallest, err);
+    s->seeds++;
+    s->failed += !good;
+    s->events += r.events;
+    s->faults += r.faults;
+    if (a->json) {
+        print_json(&r, again, smallest);
+    } else {
+        print_text(&r, again, smallest, took_s);
+    }
     fflush(stdout);
+    mem_free(again);
+    mem_free(smallest);
     soak_result_free(&r);
-    return good;
+    return ok;
 }
 
-static int run_faulty(const struct command_line *cl, const struct simulate_args *a, uint64_t first, uint64_t last) {
-    struct error err = ERROR_INIT;
-    enum faults_level level;
-    if (!faults_level_parse(a->faults, &level)) {
-        error_set(&err, "usage", "--faults is none, light, heavy or swarm, not \"%s\"", a->faults);
-        return dalang_trouble(cl, &err);
-    }
-    double until = wall_seconds() + (double)a->minutes * 60;
-    uint64_t bad = 0, seed = first;
-    for (;; seed++) {
-        bad += !run_faulty_seed(a, seed, level);
-        bool more = a->minutes != 0 ? wall_seconds() < until : seed < last;
-        if (!more) {
+static bool run_seeds(struct simulation *s, struct error *err) {
+    double until = wall_seconds() + (double)s->args->minutes * 60;
+    for (uint64_t seed = s->first;; seed++) {
+        if (!run_seed(s, seed, err)) {
+            return false;
+        }
+        bool more = s->args->minutes != 0 ? wall_seconds() < until : seed < s->last;
+        if (!more || (s->args->until_fail && s->failed != 0)) {
             break;
         }
     }
-    if (!a->json) {
-        printf("%llu seeds, %llu failed\n", (unsigned long long)(seed - first + 1), (unsigned long long)bad);
+    if (!s->args->json && s->seeds > 1) {
+        printf("%llu seeds, %llu failed; %llu events, %llu faults\n", (unsigned long long)s->seeds,
+               (unsigned long long)s->failed, (unsigned long long)s->events, (unsigned long long)s->faults);
     }
-    return bad == 0 ? DALANG_OK : DALANG_FAILED;
+    return true;
+}
+
+/* ---- options */
+
+static bool read_number(const char *option, uint64_t most, uint64_t n, uint32_t *out, struct error *err) {
+    *out = (uint32_t)n;
+    return n <= most || error_set(err, "usage", "--%s is at most %llu", option, (unsigned long long)most);
+}
+
+static bool read_opts(const struct simulate_args *a, struct soak_opts *o, struct error *err) {
+    if (!faults_level_parse(a->faults != NULL ? a->faults : "swarm", &o->faults)) {
+        return error_set(err, "usage", "--faults is none, light, heavy or swarm, not \"%s\"", a->faults);
+    }
+    if (a->without != NULL && !swarm_kinds_parse(a->without, &o->without)) {
+        struct buf kinds = BUF_INIT;
+        for (size_t i = 0; i < swarm_kind_count(); i++) {
+            buf_printf(&kinds, "%s%s", i != 0 ? " " : "", swarm_kind_name(i));
+        }
+        error_set(err, "usage", "--without takes some of: %s", kinds.ptr);
+        buf_free(&kinds);
+        return false;
+    }
+    o->for_us = a->for_ms * SIM_MS;
+    o->v1 = a->v1;
+    return read_number("agents", AGENTS_MOST, a->agents, &o->agents, err) &&
+           read_number("brokers", BROKERS_MOST, a->brokers, &o->brokers, err) &&
+           read_number("jobs", JOBS_MOST, a->jobs, &o->jobs, err);
+}
+
+static struct workload *read_workload(const char *path, struct error *err) {
+    struct world *real = real_world_new(err);
+    struct buf text = BUF_INIT;
+    struct workload *w = NULL;
+    if (real != NULL) {
+        if (world_file_read(real, path, WORKLOAD_MAX, &text, err)) {
+            w = workload_new(path, buf_span(&text), err);
+        }
+        real_world_free(real);
+    }
+    buf_free(&text);
+    return w;
 }
 
 /* "7", or "1..100" */
 static bool read_seeds(const struct simulate_args *a, uint64_t *first, uint64_t *last, struct error *err) {
-    struct span text = span_of(a->seeds != NULL ? a->seeds : a->seed);
+    if (a->minutes != 0 && a->seed == NULL && a->seeds == NULL) {
+        *first = (uint64_t)time(NULL) * 1000; /* not those of the time before */
+        *last = *first;
+        return true;
+    }
+    struct span text = span_of(a->seeds != NULL ? a->seeds : a->seed != NULL ? a->seed : "1");
     ptrdiff_t dots = span_find_span(text, SPAN(".."));
     bool ok = dots < 0 ? span_to_u64(text, first) && span_to_u64(text, last)
                        : span_to_u64(span_sub(text, 0, (size_t)dots), first) &&
@@ -299,38 +298,53 @@ static bool read_seeds(const struct simulate_args *a, uint64_t *first, uint64_t 
     return (ok && *first <= *last) || error_set(err, "usage", "seeds are numbers: --seed 7 or --seeds 1..100");
 }
 
+static bool run_workload(const struct simulate_args *a, uint64_t first, uint64_t last, bool *good, struct error *err) {
+    struct simulation s = {.args = a, .first = first, .last = last};
+    struct workload *workload = NULL;
+    if (!read_opts(a, &s.opts, err)) {
+        return false;
+    }
+    if (a->workload != NULL && strcmp(a->workload, "mixed") != 0) {
+        s.workload = a->workload;
+        workload = read_workload(a->workload, err);
+        if (workload == NULL) {
+            return false;
+        }
+        s.opts.workload = workload;
+    }
+    bool ok = run_seeds(&s, err);
+    *good = s.failed == 0;
+    workload_free(workload);
+    return ok;
+}
+
+static bool run_one_job(const struct simulate_args *a, uint64_t first, uint64_t last, bool *good, struct error *err) {
+    if ((a->faults != NULL && strcmp(a->faults, "none") != 0) || a->workload != NULL || a->jobs != 0 ||
+        a->minutes != 0 || a->for_ms != 0 || a->trace != NULL || a->html != NULL) {
+        return error_set(err, "usage", "--task is one job without faults and workload; see dalang simulate --help");
+    }
+    struct simulate_job job = {.task = a->task,
+                               .agents = a->agents != 0 ? a->agents : JOB_AGENTS,
+                               .brokers = a->brokers,
+                               .modules = a->modules,
+                               .v1 = a->v1,
+                               .json = a->json};
+    return simulate_job(&job, first, last, good, err);
+}
+
 static int run(const struct command_line *cl, const struct simulate_args *a) {
     struct error err = ERROR_INIT;
     uint64_t first, last;
-    if (!read_seeds(a, &first, &last, &err)) {
-        return dalang_trouble(cl, &err);
-    }
-    if (a->faults != NULL) {
-        return run_faulty(cl, a, first, last);
-    }
-    struct world *real = real_world_new(&err);
-    char *dir = a->modules != NULL ? absolute_path(a->modules) : shared_path("modules");
-    bool good = real != NULL;
-    for (uint64_t seed = first; real != NULL && !error_is_set(&err); seed++) {
-        struct modules modules = {real, dir};
-        good = run_seed(a, seed, &modules, &err) && good;
-        fflush(stdout);
-        if (seed == last) {
-            break;
-        }
-    }
-    mem_free(dir);
-    if (real != NULL) {
-        real_world_free(real);
-    }
-    if (error_is_set(&err)) {
+    bool good = false;
+    if (!read_seeds(a, &first, &last, &err) ||
+        !(a->task != NULL ? run_one_job(a, first, last, &good, &err) : run_workload(a, first, last, &good, &err))) {
         return dalang_trouble(cl, &err);
     }
     return good ? DALANG_OK : DALANG_FAILED;
 }
 
 int simulate_command(int argc, char *const argv[]) {
-    struct simulate_args args = {.seed = "1", .task = "echo"};
+    struct simulate_args args = {.seed = NULL};
     const struct command_line *cl = simulate_line(&args);
     struct option_list words = {NULL, 0};
     int code = DALANG_OK;
@@ -340,9 +354,6 @@ int simulate_command(int argc, char *const argv[]) {
             error_set(&err, "usage", "\"%s\" is no option", words.items[0]);
             code = dalang_trouble(cl, &err);
         } else {
-            if (args.agents == 0 && args.faults == NULL) {
-                args.agents = DEFAULT_AGENTS;
-            }
             code = run(cl, &args);
         }
     }

@@ -49,6 +49,9 @@ struct soak {
     size_t job_count, job_cap;
     uint64_t refused;
     uint32_t messages; /* said so far: each echo has its own */
+    uint32_t started;  /* jobs asked for */
+    uint32_t awaited;  /* … without an answer yet */
+    uint32_t stop_ppm; /* chance that a job is stopped by who looks at it */
     int flaky_exit;
     uint32_t task_limit, deploy_limit;
     const char **agent_names;
@@ -68,6 +71,10 @@ void ask_url(struct soak *s, const char *method, const char *url, json_t *body, 
              void (*answered)(struct soak *s, int status, const json_t *body, const char *job));
 void ask(struct soak *s, const char *method, const char *target, json_t *body, const char *token, const char *job,
          void (*answered)(struct soak *s, int status, const json_t *body, const char *job));
+
+/* modules.c: the tasks there are, and what agents do with them. fill_modules: ctx is the soak. */
+bool soak_fill_modules(void *ctx, struct world *puppetserver, const char *dir, struct error *err);
+json_t *soak_behaviours(const struct workload *workload, struct rng *rng, int flaky_exit);
 
 /* rogue.c */
 void rogues_start(struct soak *s);

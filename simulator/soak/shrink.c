@@ -39,9 +39,14 @@ static bool try_it(struct shrinker *s, const struct soak_opts *candidate) {
     return same;
 }
 
+/* Only kinds that occur at all. */
 static bool without_a_kind(struct shrinker *s) {
     bool any = false;
+    struct swarm swarm = soak_swarm(&s->best);
     for (size_t i = 0; i < swarm_kind_count(); i++) {
+        if (swarm.weights[i] == 0) {
+            continue;
+        }
         struct soak_opts c = s->best;
         c.without |= 1u << i;
         any |= c.without != s->best.without && try_it(s, &c);
@@ -95,36 +100,40 @@ size_t shrink(struct soak_opts *opts, size_t runs) {
         return 0;
     }
     for (bool more = true; more && s.runs < runs;) {
-        more = without_a_kind(&s);
+        more = lower(&s, offsetof(struct soak_opts, agents), 1);
         more |= lower(&s, offsetof(struct soak_opts, jobs), 1);
         more |= shorter(&s);
-        more |= lower(&s, offsetof(struct soak_opts, agents), 1);
         more |= lower(&s, offsetof(struct soak_opts, brokers), 1);
+        more |= without_a_kind(&s);
     }
     *opts = s.best;
     return s.runs;
 }
 
-char *shrink_command(const char *program, const struct soak_opts *o) {
+static void add_number(struct buf *out, const char *option, uint64_t n, const char *unit) {
+    if (n != 0) {
+        buf_printf(out, " --%s %" PRIu64 "%s", option, n, unit);
+    }
+}
+
+char *shrink_command(const struct soak_opts *o, const char *workload) {
     static const char *const levels[] = {"none", "light", "heavy", "swarm"};
     struct buf out = BUF_INIT;
-    buf_printf(&out, "%s --seeds=%" PRIu64 " --faults=%s", program, o->seed, levels[o->faults]);
-    if (o->agents != 0) {
-        buf_printf(&out, " --agents=%u", o->agents);
+    buf_printf(&out, "dalang simulate --seed %" PRIu64, o->seed);
+    if (o->faults != FAULTS_SWARM) {
+        buf_printf(&out, " --faults %s", levels[o->faults]);
     }
-    if (o->brokers != 0) {
-        buf_printf(&out, " --brokers=%u", o->brokers);
+    if (workload != NULL) {
+        buf_printf(&out, " --workload %s", workload);
     }
-    if (o->jobs != 0) {
-        buf_printf(&out, " --jobs=%u", o->jobs);
-    }
-    if (o->for_us != 0) {
-        buf_printf(&out, " --seconds=%" PRIu64, o->for_us / SIM_SECOND);
-    }
+    add_number(&out, "agents", o->agents, "");
+    add_number(&out, "brokers", o->brokers, "");
+    add_number(&out, "jobs", o->jobs, "");
+    add_number(&out, "for", o->for_us / SIM_SECOND, "s");
     bool first = true;
     for (size_t i = 0; i < swarm_kind_count(); i++) {
         if ((o->without >> i & 1u) != 0) {
-            buf_printf(&out, "%s%s", first ? " --without=" : ",", swarm_kind_name(i));
+            buf_printf(&out, "%s%s", first ? " --without " : ",", swarm_kind_name(i));
             first = false;
         }
     }

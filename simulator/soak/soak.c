@@ -10,6 +10,8 @@ static const uint64_t CONVERGE_WITHIN_US = 3 * SIM_HOUR; /* a node whose agent n
 static const uint64_t QUIET_US = 20 * SIM_MINUTE;        /* longer than an idle time-out, and than TCP tries */
 enum { COMPONENTS_MAX = 4, AGENTS_MOST = 60, BROKERS_MOST = 3, JOBS_MOST = 30 };
 
+static const uint32_t STOP_PPM = 30000;
+
 static const char *const services[] = {"console", "puppetdb", "puppetserver"};
 enum { SERVICES = sizeof(services) / sizeof(services[0]) };
 
@@ -19,49 +21,6 @@ static void configure_orchestrator(void *ctx, struct orchestrator_config *config
     const struct soak *s = ctx;
     config->task_concurrency = s->task_limit;
     config->global_concurrent_compiles = s->deploy_limit;
-}
-
-static const struct {
-    const char *name, *json;
-} tasks[] = {
-    {"echo", "{\"input_method\": \"both\", \"parameters\": {\"message\": {\"type\": \"String\"}}}"},
-    {"flaky", "{\"input_method\": \"stdin\"}"},
-    {"secret",
-     "{\"input_method\": \"stdin\", \"parameters\": {\"password\": {\"type\": \"String\", \"sensitive\": true}}}"},
-};
-
-static bool fill_modules(void *ctx, struct world *w, const char *dir, struct error *err) {
-    char *tasks_dir = str_printf("%s/soak/tasks", dir);
-    bool ok = world_file_mkdir(w, tasks_dir, 0755, true, err);
-    (void)ctx;
-    for (size_t i = 0; ok && i < sizeof(tasks) / sizeof(tasks[0]); i++) {
-        char *json = str_printf("%s/%s.json", tasks_dir, tasks[i].name),
-             *file = str_printf("%s/%s.sh", tasks_dir, tasks[i].name);
-        char *text = str_printf("#!/bin/sh\n# %s\n", tasks[i].name);
-        ok = world_file_write(w, json, span_of(tasks[i].json), 0644, WORLD_WRITE_PLAIN, err) &&
-             world_file_write(w, file, span_of(text), 0755, WORLD_WRITE_PLAIN, err);
-        mem_free(json);
-        mem_free(file);
-        mem_free(text);
-    }
-    mem_free(tasks_dir);
-    return ok;
-}
-
-static json_t *duration(struct rng *rng) {
-    uint64_t p50 = rng_between(rng, 1, 20000), p99 = p50 + rng_between(rng, 1, 60000);
-    char a[24], b[24];
-    snprintf(a, sizeof(a), "%" PRIu64 "ms", p50);
-    snprintf(b, sizeof(b), "%" PRIu64 "ms", p99);
-    return json_pack("{s:{s:s, s:s}}", "lognormal", "p50", a, "p99", b);
-}
-
-static json_t *behaviours(struct rng *rng, int flaky_exit) {
-    return json_pack("{s:{s:{s:o, s:s}, s:{s:o, s:s, s:i}, s:{s:o, s:s}}, s:{s:o, s:{s:f, s:f, s:f}}}", "tasks",
-                     "soak::echo", "takes", duration(rng), "stdout", "{\"said\": \"{params.message}\"}", "soak::flaky",
-                     "takes", duration(rng), "stderr", "it broke", "exit", flaky_exit, "soak::secret", "takes",
-                     duration(rng), "stdout", "{\"done\": true}", "puppet_run", "takes", duration(rng), "status",
-                     "unchanged", 0.6, "changed", 0.3, "failed", 0.1);
 }
 
 /* One more user, who may run one task and nothing else. */
@@ -123,7 +82,18 @@ static uint64_t given_or(uint64_t given, struct rng *rng, uint64_t least, uint64
     return given != 0 ? given : drawn;
 }
 
+/* What is not said on the command line may be said by the workload. */
+static void take_workload(struct soak *s) {
+    const struct workload *w = s->opts.workload;
+    s->stop_ppm = w != NULL ? w->stop_ppm : STOP_PPM;
+    if (w != NULL) {
+        s->opts.for_us = s->opts.for_us != 0 ? s->opts.for_us : w->for_us;
+        s->opts.jobs = s->opts.jobs != 0 ? s->opts.jobs : w->jobs;
+    }
+}
+
 static bool set_up(struct soak *s, struct error *err) {
+    take_workload(s);
     struct rng rng = rng_derive(s->opts.seed, "soak", "stack");
     struct sim_link link = draw_link(&rng);
     s->sim = sim_new(
@@ -152,14 +122,14 @@ static bool set_up(struct soak *s, struct error *err) {
     }
     checks_secret(s->checks, SOAK_SECRET);
     s->flaky_exit = (int)rng_below(&rng, 3);
-    json_t *how = behaviours(&rng, s->flaky_exit), *known = state();
+    json_t *how = soak_behaviours(s->opts.workload, &rng, s->flaky_exit), *known = state();
     struct simulated_opts opts = {.sim = s->sim,
                                   .agents = r->agents,
                                   .brokers = r->brokers,
                                   .behaviours = how,
                                   .state = known,
                                   .v1 = s->opts.v1,
-                                  .fill_modules = fill_modules,
+                                  .fill_modules = soak_fill_modules,
                                   .configure_orchestrator = configure_orchestrator,
                                   .configure_ctx = s,
                                   .log_to_trace = true};
@@ -216,13 +186,23 @@ static bool service(void *ctx, const char *name, const json_t *fault, struct err
     return true;
 }
 
+static struct swarm draw_swarm(const struct soak_opts *opts, struct rng *rng) {
+    struct swarm swarm = swarm_of(opts->faults, rng);
+    for (size_t i = 0; i < swarm_kind_count(); i++) {
+        swarm.weights[i] = (opts->without >> i & 1u) != 0 ? 0 : swarm.weights[i];
+    }
+    return swarm;
+}
+
+struct swarm soak_swarm(const struct soak_opts *opts) {
+    struct rng rng = rng_derive(opts->seed, "soak", "faults");
+    return draw_swarm(opts, &rng);
+}
+
 static void start_faults(struct soak *s, char **description) {
     static const char *const components[COMPONENTS_MAX] = {"orchestrator", "broker-1", "broker-2", "broker-3"};
     struct rng rng = rng_derive(s->opts.seed, "soak", "faults");
-    struct swarm swarm = swarm_of(s->opts.faults, &rng);
-    for (size_t i = 0; i < swarm_kind_count(); i++) {
-        swarm.weights[i] = (s->opts.without >> i & 1u) != 0 ? 0 : swarm.weights[i];
-    }
+    struct swarm swarm = draw_swarm(&s->opts, &rng);
     s->faults = faults_new(
         s->sim,
         &(struct faults_hooks){
@@ -241,7 +221,7 @@ static void start_faults(struct soak *s, char **description) {
 
 static bool has_converged(void *ctx) {
     const struct soak *s = ctx;
-    return users_all_over(s) && simulated_ready(s->simulated);
+    return s->awaited == 0 && users_all_over(s) && simulated_ready(s->simulated);
 }
 
 static bool nothing_asked(void *ctx) {
@@ -385,11 +365,11 @@ json_t *soak_result_json(const struct soak_result *r) {
     }
     json_set(o, "seed", json_integer((json_int_t)r->seed));
     json_set(o, "trace_hash", json_string(hash));
-    json_set(o, "agents", json_integer(r->agents));
+    json_set(o, "nodes", json_integer(r->agents));
     json_set(o, "brokers", json_integer(r->brokers));
     json_set(o, "ready", json_boolean(r->ready));
     json_set(o, "converged", json_boolean(r->converged));
-    json_set(o, "trace_events", json_integer((json_int_t)r->events));
+    json_set(o, "events", json_integer((json_int_t)r->events));
     json_set(o, "virtual_s", json_integer((json_int_t)(r->virtual_us / SIM_SECOND)));
     json_set(o, "jobs", json_integer((json_int_t)r->seen.jobs_acknowledged));
     json_set(o, "refused", json_integer((json_int_t)r->refused));

@@ -109,7 +109,9 @@ static struct counter *counter_of(struct trace_json *t, uint64_t id, bool from_s
 static void arrow(struct trace_json *t, const struct sim_event *e, bool starts) {
     bool from_server = starts == e->server_end;
     struct counter *c = counter_of(t, e->id, from_server);
-    instant(t, e, starts ? "write" : "data");
+    head(t, e, "X", starts ? "write" : "data"); /* arrows hold on to slices */
+    buf_append_cstr(&t->line, ",\"dur\":1");
+    tail(t, e);
     uint64_t number = starts ? c->bytes : c->arrows;
     head(t, e, starts ? "s" : "f", "bytes");
     buf_printf(&t->line, ",\"id\":\"%" PRIu64 "%s%" PRIu64 "\"%s}", e->id, from_server ? "s" : "c", number,

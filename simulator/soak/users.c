@@ -67,6 +67,7 @@ void ask_url(struct soak *s, const char *method, const char *url, json_t *body, 
 static void on_started(struct soak *s, int status, const json_t *body, const char *job) {
     const char *id = json_str(json_object_get(body, "job"), "name");
     struct span message = span_of(job), task;
+    s->awaited--;
     if (status != 202 || id == NULL) {
         s->refused++;
         return;
@@ -98,12 +99,28 @@ static json_t *scope(struct soak *s) {
                                        : json_pack("{s:o}", "nodes", some_nodes(s));
 }
 
-static void start_task(struct soak *s, const char *task, json_t *params, const char *token) {
-    const char *message = json_str(params, "message");
+static json_t *part_of_fleet(struct soak *s, uint32_t ppm) {
+    uint64_t all = s->result->agents, count = (all * ppm + 999999) / 1000000, first = rng_below(&s->rng, all);
+    if (count == all) {
+        return json_pack("{s:s}", "query", "nodes[certname]{}");
+    }
+    json_t *nodes = json_array();
+    for (uint64_t i = 0; i < count; i++) {
+        json_array_append_new(nodes, json_string(s->agent_names[(first + i) % all]));
+    }
+    return json_pack("{s:o}", "nodes", nodes);
+}
+
+static void start_task_on(struct soak *s, const char *task, json_t *params, const char *token, json_t *where) {
+    const char *message = strcmp(task, "soak::echo") == 0 ? json_str(params, "message") : NULL;
     char *asked = str_printf("%s%s%s", task, message != NULL ? " " : "", message != NULL ? message : "");
-    json_t *body = json_pack("{s:s, s:o, s:o}", "task", task, "params", params, "scope", scope(s));
+    json_t *body = json_pack("{s:s, s:o, s:o}", "task", task, "params", params, "scope", where);
     ask(s, "POST", "command/task", body, token, asked, on_started);
     mem_free(asked);
+}
+
+static void start_task(struct soak *s, const char *task, json_t *params, const char *token) {
+    start_task_on(s, task, params, token, scope(s));
 }
 
 static json_t *echo(struct soak *s) {
@@ -123,8 +140,30 @@ static void start_deploy(struct soak *s) {
     ask(s, "POST", "command/deploy", body, NULL, "", on_started);
 }
 
-static void on_start(void *ctx) {
-    struct soak *s = ctx;
+/* One of the workload's own. */
+static void start_item(struct soak *s) {
+    const struct workload *w = s->opts.workload;
+    uint32_t weights[WORKLOAD_ITEMS_MAX];
+    for (size_t i = 0; i < w->count; i++) {
+        weights[i] = w->items[i].weight;
+    }
+    const struct workload_item *item = &w->items[rng_pick(&s->rng, weights, w->count)];
+    const char *token = item->limited ? SOAK_LIMITED_TOKEN : NULL;
+    json_t *where = item->nodes_ppm != 0 ? part_of_fleet(s, item->nodes_ppm) : scope(s);
+    if (item->task != NULL) {
+        start_task_on(s, item->task, workload_params(item, s->started), token, where);
+        return;
+    }
+    json_t *body = json_deep_copy(item->options);
+    if (json_object_get(body, "environment") == NULL) {
+        json_set(body, "environment", json_string("production"));
+    }
+    json_set(body, "scope", where);
+    ask(s, "POST", "command/deploy", body, token, "", on_started);
+}
+
+/* One of ours. */
+static void start_any(struct soak *s) {
     switch (rng_below(&s->rng, 8)) {
     case 0:
     case 1:
@@ -145,6 +184,17 @@ static void on_start(void *ctx) {
     default:
         start_task(s, "soak::echo", echo(s), NULL);
         break;
+    }
+}
+
+static void on_start(void *ctx) {
+    struct soak *s = ctx;
+    s->started++;
+    s->awaited++;
+    if (s->opts.workload != NULL) {
+        start_item(s);
+    } else {
+        start_any(s);
     }
     if (--s->jobs_left > 0) {
         struct dist d = dist_exponential(s->job_every_us);
@@ -230,7 +280,7 @@ static void look_at(struct soak *s, struct soak_job *j) {
         get(s, j->id, what, NULL);
         break;
     case 3:
-        if (rng_chance(&s->rng, 30000)) {
+        if (rng_chance(&s->rng, s->stop_ppm)) {
             ask(s, "POST", "command/stop", json_pack("{s:s}", "job", j->id), NULL, NULL, NULL);
         }
         break;

@@ -135,8 +135,13 @@ void history_whole_job(struct history *h, const char *job, uint64_t first) {
 
 /* ---- the broker */
 
-uint64_t history_client(struct history *h, const char *name, const char *type) {
+uint64_t history_connect(struct history *h, const char *name) {
     uint64_t id = ++h->next_id;
+    history_event(h, name, SIM_EVENT_CONNECT, id, false, "broker-1:8142", SPAN(""));
+    return id;
+}
+
+void history_accept(struct history *h, uint64_t id, const char *name, const char *type) {
     const struct sim_certificate *cert = sim_issue(h->sim, &(struct sim_certificate_opts){.common_name = name});
     char *request =
         str_printf("GET /pcp2/%s HTTP/1.1\r\nHost: broker-1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -144,12 +149,16 @@ uint64_t history_client(struct history *h, const char *name, const char *type) {
                    type);
     struct span response =
         SPAN("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
-    history_event(h, name, SIM_EVENT_CONNECT, id, false, "broker-1:8142", SPAN(""));
     history_event(h, "broker-1", SIM_EVENT_ACCEPT, id, true, sim_certificate_identity(cert)->serial, SPAN(""));
     history_event(h, "broker-1", SIM_EVENT_DATA, id, true, "", span_of(request));
     history_event(h, "broker-1", SIM_EVENT_WRITE, id, true, "", response);
     history_event(h, name, SIM_EVENT_DATA, id, false, "", response);
     mem_free(request);
+}
+
+uint64_t history_client(struct history *h, const char *name, const char *type) {
+    uint64_t id = history_connect(h, name);
+    history_accept(h, id, name, type);
     return id;
 }
 

@@ -38,6 +38,9 @@ void history_whole_job(struct history *h, const char *job, uint64_t first);
 
 /* A client of broker-1 with a certificate of that name; returns the connection. */
 uint64_t history_client(struct history *h, const char *name, const char *type);
+/* The same in two steps: it is on its way; the broker takes it. */
+uint64_t history_connect(struct history *h, const char *name);
+void history_accept(struct history *h, uint64_t connection, const char *name, const char *type);
 void history_close(struct history *h, uint64_t connection);
 enum history_place { TO_BROKER, FROM_BROKER, AT_CLIENT_END };
 void history_message(struct history *h, uint64_t connection, enum history_place place, const char *id,

@@ -166,6 +166,22 @@ static void test_lost_with_its_connection(void **state) {
     history_expect(&h, 0);
 }
 
+/* A broker that comes back takes a connection that was made while it was away; what the client had sent before it died
+ * still arrives. */
+static void test_accepted_after_a_crash(void **state) {
+    struct history h;
+    (void)state;
+    history_start(&h, NULL);
+    uint64_t a = history_connect(&h, "a");
+    history_event(&h, "broker-1", SIM_EVENT_HOST, 0, false, "power off", SPAN(""));
+    history_accept(&h, a, "a", "controller");
+    uint64_t b = history_client(&h, "b", "agent");
+    history_event(&h, "a", SIM_EVENT_HOST, 0, false, "power off", SPAN(""));
+    history_message(&h, a, TO_BROKER, ID1, "pcp://a/controller", B, RPC, "");
+    deliver(&h, b, ID1, "pcp://a/controller", B);
+    history_clean(&h);
+}
+
 static void test_invented(void **state) {
     struct history h;
     (void)state;
@@ -435,6 +451,7 @@ int main(void) {
         cmocka_unit_test(test_delivered_and_refused),
         cmocka_unit_test(test_vanished),
         cmocka_unit_test(test_lost_with_its_connection),
+        cmocka_unit_test(test_accepted_after_a_crash),
         cmocka_unit_test(test_invented),
         cmocka_unit_test(test_wrong_recipient),
         cmocka_unit_test(test_spoofed_sender),

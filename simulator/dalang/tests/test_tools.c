@@ -1,4 +1,4 @@
-/* dalang certs, simulate, completion, man and env. */
+/* dalang certs, completion, man and env. */
 #include "simulator/dalang/tests/programs.h"
 
 #include "base/mem.h"
@@ -108,47 +108,6 @@ static void certificates(void **state) {
     mem_free(key);
 }
 
-static char *trace_of(const char *agents, const char *seed, const char *more) {
-    struct program p = {.argv = {"dalang", "simulate", "--json", "--agents", agents, "--seed", seed, more}};
-    char *out = output_of(&p, 0);
-    const char *hash = strstr(out, "\"trace_hash\":\"");
-    assert_non_null(hash);
-    hash += strlen("\"trace_hash\":\"");
-    char *trace = span_dup((struct span){hash, strcspn(hash, "\"")});
-    assert_true(strstr(out, "\"violations\":[]") != NULL);
-    mem_free(out);
-    return trace;
-}
-
-static void simulations_repeat(void **state) {
-    (void)state;
-    char *once = trace_of("50", "1", NULL), *twice = trace_of("50", "1", NULL);
-    char *other_seed = trace_of("50", "2", NULL), *other_fleet = trace_of("51", "1", NULL);
-    char *other_protocol = trace_of("50", "1", "--v1");
-    assert_int_equal(strlen(once), 16);
-    assert_string_equal(once, twice);
-    assert_string_not_equal(once, other_seed);
-    assert_string_not_equal(once, other_fleet);
-    assert_string_not_equal(once, other_protocol);
-    mem_free(once);
-    mem_free(twice);
-    mem_free(other_seed);
-    mem_free(other_fleet);
-    mem_free(other_protocol);
-    static const struct use list[] = {
-        {{"dalang", "simulate", "--agents", "5", "--seeds", "1..2"},
-         0,
-         "seed 1: 5 agents*finished\":5*trace *\nseed 2: 5 agents*trace *\n",
-         ""},
-        {{"dalang", "simulate", "--seed", "one"}, 2, "", "dalang simulate: seeds are numbers: *\n"},
-        {{"dalang", "simulate", "--seeds", "9..1"}, 2, "", "dalang simulate: seeds are numbers: *\n"},
-        {{"dalang", "simulate", "now"}, 2, "", "dalang simulate: \"now\" is no option\n"},
-        {{"dalang", "simulate", "--modules", "gone"}, 3, "", "dalang simulate: *gone*\n"},
-        {{"dalang", "simulate", "--agents", "3", "--task", "no-such-task"}, 1, "*FAILED: *", ""},
-    };
-    EXPECT(list);
-}
-
 static void bash_completes(void **state) {
     (void)state;
     struct program script = {.argv = {"dalang", "completion", "bash"}};
@@ -233,8 +192,10 @@ static void manual_pages(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(certificates),          cmocka_unit_test(simulations_repeat), cmocka_unit_test(bash_completes),
-        cmocka_unit_test(other_shells_complete), cmocka_unit_test(manual_pages),
+        cmocka_unit_test(certificates),
+        cmocka_unit_test(bash_completes),
+        cmocka_unit_test(other_shells_complete),
+        cmocka_unit_test(manual_pages),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
 }
