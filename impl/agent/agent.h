@@ -20,9 +20,9 @@ enum {
     AGENT_INBOUND_MAX = 32000000, /* bytes of one message; more closes with 1009, as the reference does */
     AGENT_UNSENT_MAX = 1000,      /* final responses kept for the next connection; older ones go first */
     AGENT_PONG_TIMEOUT_MS = 5000,
-    AGENT_RECONNECT_MS = 200, /* pause before the first attempt after a working connection was lost */
-    AGENT_BACKOFF_FIRST_MS = 2000,
-    AGENT_BACKOFF_MAX_MS = 33000,
+    AGENT_RECONNECT_MS = 200,      /* pause before the first attempt after a working connection was lost */
+    AGENT_BACKOFF_FIRST_MS = 2000, /* pause after a failed attempt, give or take half of it; doubled each time … */
+    AGENT_BACKOFF_MAX_MS = 33000,  /* … while it is below this */
 };
 
 struct agent_modules;
@@ -61,7 +61,8 @@ struct agent_config {
     const char *ssl_ca, *ssl_cert, *ssl_key, *ssl_crl; /* paths, for `apply`; "" or NULL when not configured */
 
     /* As the reference where ours is better by default: final responses that cannot be sent are lost, restarts are not
-     * looked after, a failed connection attempt always costs the whole connection timeout. */
+     * looked after, a failed connection attempt always costs the whole connection timeout, and a fleet that lost its
+     * broker comes back within a second of each other. */
     bool reference;
     bool refusal_is_final; /* v1: a refused association stops the agent (hooks->refused); false: it keeps trying */
 };
@@ -110,6 +111,6 @@ void agent_free(struct agent *a);
 bool agent_is_connected(const struct agent *a);
 const char *agent_uri(const struct agent *a);
 struct world *agent_world(const struct agent *a); /* the one it was made with */
-size_t agent_job_count(const struct agent *a); /* running now */
+size_t agent_job_count(const struct agent *a);    /* running now */
 
 #endif

@@ -42,6 +42,14 @@ static char *request_path(const struct agent *a, const char *target) {
     return str_printf("%s%sagent", target, span_ends_with(span_of(target), "/") ? "" : "/");
 }
 
+/* The reference spreads its attempts over a second, whatever the pause: a fleet that lost its broker together comes
+ * back together. Ours spreads them over as long as the pause is, so that a broker that returns meets its agents one by
+ * one. */
+static uint64_t spread(struct agent *a, uint64_t pause_ms) {
+    return a->config->reference ? pause_ms - 500 + world_random_below(a->world, 1001)
+                                : pause_ms / 2 + world_random_below(a->world, pause_ms + 1);
+}
+
 static void schedule_next(struct agent *a) {
     struct connection *c = &a->connection;
     const char *uri = broker_uri(a);
@@ -51,7 +59,7 @@ static void schedule_next(struct agent *a) {
     }
     log_warn(a->log, "Failed to establish a WebSocket connection; retrying in %u seconds",
              (unsigned)(c->backoff_ms / 1000));
-    uint64_t delay_ms = c->backoff_ms - 500 + world_random_below(a->world, 1001);
+    uint64_t delay_ms = spread(a, c->backoff_ms);
     if (a->config->reference) {
         /* Only an open connection ends the reference's wait for one. */
         uint64_t took_ms = (world_now_us(a->world) - c->since_us) / 1000;
@@ -128,8 +136,16 @@ static void association_timed_out(void *ctx) {
     connection_association_failed(ctx, "no answer in time");
 }
 
+/* Since then, for the log (agent.md §6.6). */
+static unsigned long long ms_since(const struct agent *a, uint64_t us) {
+    return (unsigned long long)((world_now_us(a->world) - us) / 1000);
+}
+
 static void become_ready(struct agent *a) {
     struct connection *c = &a->connection;
+    if (c->state == CONNECTION_ASSOCIATING) {
+        log_debug(a->log, "Association took %llu ms", ms_since(a, c->opened_us));
+    }
     c->state = CONNECTION_READY;
     c->ready = true;
     c->missed_pongs = 0;
@@ -248,6 +264,8 @@ static void on_open(void *ctx, struct ws_peer *p) {
     attempt_free(c);
     c->was_open = true;
     c->backoff_ms = AGENT_BACKOFF_FIRST_MS;
+    c->opened_us = world_now_us(a->world);
+    log_debug(a->log, "Connection and opening handshakes took %llu ms", ms_since(a, c->since_us));
     log_info(a->log, "Successfully established a WebSocket connection with the PCP broker at %s", broker_uri(a));
     if (a->config->version == PCP_V1) {
         associate(a);
@@ -295,6 +313,7 @@ static void on_close(void *ctx, struct ws_peer *p, uint16_t code, struct span re
     }
     log_warn(a->log, "WebSocket connection to '%s' closed: %u %.*s", broker_uri(a), (unsigned)code, (int)reason.len,
              reason.ptr);
+    log_debug(a->log, "The session lasted %llu ms", ms_since(a, c->opened_us));
     timer_start(a, AGENT_RECONNECT_MS, try_now);
     if (was_ready && a->hooks != NULL && a->hooks->disconnected != NULL) {
         a->hooks->disconnected(a->hooks->ctx, a);

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "simulator/dalang/commands.h"
 #include "simulator/dalang/fleet_command.h"
+#include "simulator/dalang/fleet_ranks.h"
 #include "simulator/dalang/fleet_watch.h"
 #include "world/real.h"
 #include "world/real_log.h"
@@ -22,8 +23,10 @@ struct fleet_run {
     struct roster roster;
     struct fleet_here *here;
     struct fleet_children *children;
+    struct fleet_ranks *ranks;
     struct fleet_source source;
-    struct fleet_watch *watch; /* NULL in a child */
+    struct fleet_watch *watch; /* NULL in a child and in ranks other than 0 */
+    bool is_rank;
     struct timer end, line;
     uint32_t looks;
     uint64_t told_connected;
@@ -37,7 +40,7 @@ static void on_stopped(void *ctx) {
     real_world_stop(((struct fleet_run *)ctx)->world);
 }
 
-static void stop(void *ctx) {
+static void stop_now(void *ctx) {
     struct fleet_run *r = ctx;
     if (!r->stopping) {
         r->stopping = true;
@@ -46,6 +49,15 @@ static void stop(void *ctx) {
         }
         world_timer_stop(r->world, &r->end);
         r->source.stop(r->source.ctx, on_stopped, r);
+    }
+}
+
+static void stop(void *ctx) {
+    struct fleet_run *r = ctx;
+    if (r->ranks != NULL) {
+        fleet_ranks_want_stop(r->ranks); /* all stop together */
+    } else {
+        stop_now(r);
     }
 }
 
@@ -90,24 +102,37 @@ static void on_line(void *ctx) {
 
 /* ---- start */
 
-static bool start(struct fleet_run *r, const struct logger *log, struct error *err) {
-    struct fleet_args *a = &r->args;
-    if (a->processes > 1 && !a->is_child) {
-        r->children = fleet_children_new(r->world, r->argc, r->argv, (uint32_t)a->processes, on_child_failed, r);
-        r->source = fleet_children_source(r->children);
-    } else {
-        r->here = fleet_here_new(a, r->world, &r->roster, log, err);
-        if (r->here == NULL) {
-            return false;
-        }
-        r->source = fleet_here_source(r->here);
-    }
-    if (a->is_child) {
-        world_timer_start(r->world, &r->line, 0, on_line, r);
-        return true;
-    }
-    r->watch = fleet_watch_new(a, r->world, &r->source, roster_agents(&r->roster), (uint32_t)a->processes, err);
+static bool start_watch(struct fleet_run *r, const struct fleet_source *source, uint32_t processes, struct error *err) {
+    r->watch = fleet_watch_new(&r->args, r->world, source, roster_agents(&r->roster), processes, err);
     return r->watch != NULL;
+}
+
+static bool start_children(struct fleet_run *r, struct error *err) {
+    r->children = fleet_children_new(r->world, r->argc, r->argv, (uint32_t)r->args.processes, on_child_failed, r);
+    r->source = fleet_children_source(r->children);
+    return start_watch(r, &r->source, (uint32_t)r->args.processes, err);
+}
+
+static bool start_here(struct fleet_run *r, const struct logger *log, struct error *err) {
+    r->here = fleet_here_new(&r->args, r->world, &r->roster, log, err);
+    if (r->here == NULL) {
+        return false;
+    }
+    r->source = fleet_here_source(r->here);
+    if (r->args.is_child) {
+        world_timer_start(r->world, &r->line, 0, on_line, r);
+    }
+    return r->args.is_child || r->is_rank || start_watch(r, &r->source, 1, err);
+}
+
+static bool start_ranks(struct fleet_run *r, struct error *err) {
+    r->ranks = fleet_ranks_new(r->world, &r->source, stop_now, r);
+    struct fleet_source all = {r->ranks, fleet_ranks_add_to, NULL, NULL};
+    return r->args.part != 0 || start_watch(r, &all, r->args.parts, err);
+}
+
+static bool start(struct fleet_run *r, const struct logger *log, struct error *err) {
+    return r->args.processes > 1 && !r->args.is_child ? start_children(r, err) : start_here(r, log, err);
 }
 
 static void run_until_stopped(struct fleet_run *r) {
@@ -127,6 +152,12 @@ static int conclude(struct fleet_run *r) {
         print_tally(r);
         return DALANG_OK;
     }
+    if (r->ranks != NULL) {
+        fleet_ranks_finish(r->ranks);
+    }
+    if (r->watch == NULL) {
+        return DALANG_OK;
+    }
     bool any = fleet_watch_report(r->watch);
     if (error_is_set(&r->failure)) {
         int code = error_is(&r->failure, "usage") ? DALANG_USAGE : DALANG_FAILED;
@@ -140,26 +171,41 @@ static int conclude(struct fleet_run *r) {
     return any ? DALANG_OK : DALANG_FAILED;
 }
 
-static int run(struct fleet_run *r) {
-    struct error err = ERROR_INIT;
-    struct logger log = {.name = "fleet", .level = LOG_OFF};
-    struct real_log *sink = NULL;
-    int code = DALANG_OK;
-    bool ok = fleet_args_check(&r->args, &err) && (r->world = real_world_new(&err)) != NULL &&
-              fleet_read_roster(&r->args, r->world, &r->roster, &err);
-    if (ok && r->args.log_file != NULL) {
-        sink = real_log_open(r->args.log_file, false, &err);
-        log = (struct logger){.name = "fleet", .level = LOG_INFO, .write = real_log_write, .ctx = sink};
-        ok = sink != NULL;
+static bool prepare(struct fleet_run *r, struct logger *log, struct real_log **sink, struct error *err) {
+    *log = (struct logger){.name = "fleet", .level = LOG_OFF};
+    if ((r->world = real_world_new(err)) == NULL || !fleet_read_roster(&r->args, r->world, &r->roster, err)) {
+        return false;
     }
-    if (ok && r->args.die_with_parent) {
+    if (r->args.log_file != NULL) {
+        *sink = real_log_open(r->args.log_file, false, err);
+        *log = (struct logger){.name = "fleet", .level = LOG_INFO, .write = real_log_write, .ctx = *sink};
+    }
+    if (r->args.die_with_parent) {
         prctl(PR_SET_PDEATHSIG, SIGTERM);
     }
-    if (ok && (ok = start(r, &log, &err))) {
+    return r->args.log_file == NULL || *sink != NULL;
+}
+
+static int run(struct fleet_run *r) {
+    struct error err = ERROR_INIT;
+    struct logger log;
+    struct real_log *sink = NULL;
+    int code = DALANG_OK;
+    bool ok = fleet_args_check(&r->args, &err) &&
+              (!r->is_rank || r->args.processes == 1 ||
+               error_set(&err, "usage", "--processes is not for MPI jobs: start more ranks")) &&
+              (!r->is_rank || fleet_ranks_begin(&r->args, &err));
+    bool in_ranks = ok && r->is_rank;
+    ok = ok && prepare(r, &log, &sink, &err) && start(r, &log, &err);
+    bool all_ok = in_ranks ? fleet_ranks_ready(ok) : ok;
+    if (all_ok && (!in_ranks || (ok = start_ranks(r, &err)))) {
         run_until_stopped(r);
         code = conclude(r);
+    } else if (ok) {
+        code = DALANG_CONFIGURATION; /* another rank says why */
     }
     fleet_watch_free(r->watch);
+    fleet_ranks_free(r->ranks);
     fleet_children_free(r->children);
     fleet_here_free(r->here);
     roster_free(&r->roster);
@@ -167,7 +213,13 @@ static int run(struct fleet_run *r) {
         real_world_free(r->world);
     }
     real_log_close(sink);
-    return ok ? code : dalang_trouble(r->cl, &err);
+    if (!ok) {
+        code = dalang_trouble(r->cl, &err);
+    }
+    if (in_ranks) {
+        fleet_ranks_end();
+    }
+    return code;
 }
 
 int fleet_command(int argc, char *const argv[]) {
