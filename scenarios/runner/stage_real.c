@@ -246,7 +246,12 @@ static bool revoke(void *ctx, const char *name, struct error *err) {
     int64_t now = world_wall_ms(s->world);
     certs_revoke(s->ca, cert, now);
     X509_free(cert);
-    if (!certs_dir_write_crl(s->ca, s->dir, now, err)) {
+    X509_CRL *crl = certs_crl(s->ca, now);
+    char *pem = certs_pem_crl(crl);
+    bool ok = world_file_write(s->world, s->crl_path, span_of(pem), 0644, WORLD_WRITE_ATOMIC, err);
+    X509_CRL_free(crl);
+    mem_free(pem);
+    if (!ok) {
         return false;
     }
     for (size_t i = 0; i < s->plan->brokers; i++) {
