@@ -23,18 +23,21 @@ static const struct {
                                                                       "{}") ", " ACTION("nothing", OPEN,
                                                                                         OPEN) ", " ACTION("write", OPEN,
                                                                                                           OPEN) ","
-                                                                                                                " " ACTION("five",
-                                                                                                                           OPEN,
-                                                                                                                           OPEN) "]}") "copy|needs) cat ;;\n"
-                                                                                                                                       "fail) echo '{\"a\": 1}'; exit 1 ;;\n"
-                                                                                                                                       "garbage) echo 'no JSON' ;;\n"
-                                                                                                                                       "garbled) echo 'no JSON'; echo 'so it is' >&2 ;;\n"
-                                                                                                                                       "wrong) echo '{\"b\": 1}' ;;\n"
-                                                                                                                                       "silent|nothing) ;;\n"
-                                                                                                                                       "write) in=$(cat)\n"
-                                                                                                                                       "  of() { printf '%s' \"$in\" | sed 's/.*\"'$1'\" *: *\"\\([^\"]*\\)\".*/\\1/'; }\n"
-                                                                                                                                       "  printf '{\"written\": true}' > \"$(of stdout)\"; printf 'beside' > \"$(of stderr)\"; echo 0 > \"$(of exitcode)\" ;;\n"
-                                                                                                                                       "five) exit 5 ;;\nesac\n"},
+                                                                                                                " " ACTION(
+                                                                                                                    "fi"
+                                                                                                                    "v"
+                                                                                                                    "e",
+                                                                                                                    OPEN,
+                                                                                                                    OPEN) "]}") "copy|needs) cat ;;\n"
+                                                                                                                                "fail) echo '{\"a\": 1}'; exit 1 ;;\n"
+                                                                                                                                "garbage) echo 'no JSON' ;;\n"
+                                                                                                                                "garbled) echo 'no JSON'; echo 'so it is' >&2 ;;\n"
+                                                                                                                                "wrong) echo '{\"b\": 1}' ;;\n"
+                                                                                                                                "silent|nothing) ;;\n"
+                                                                                                                                "write) in=$(cat)\n"
+                                                                                                                                "  of() { printf '%s' \"$in\" | sed 's/.*\"'$1'\" *: *\"\\([^\"]*\\)\".*/\\1/'; }\n"
+                                                                                                                                "  printf '{\"written\": true}' > \"$(of stdout)\"; printf 'beside' > \"$(of stderr)\"; echo 0 > \"$(of exitcode)\" ;;\n"
+                                                                                                                                "five) exit 5 ;;\nesac\n"},
     {"two", METADATA("{\"description\": \"x\", \"actions\": [" ACTION("run", OPEN, OPEN) ", " ACTION(
                 "again", OPEN, OPEN) "]}") "run|again) cat ;;\nesac\n"},
     {"sent-away.sh", METADATA(SOUND) RUN},

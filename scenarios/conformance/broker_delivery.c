@@ -244,7 +244,7 @@ const struct conform_case broker_delivery_cases[] = {
     {"pcp1/delivery/report-001", "destination_report is ignored, the message delivered, nothing reported.",
      "pcp.md §5.3", "obs-57 pcp-int-15", destination_report, NULL, NULL, false},
     REFUSAL("absent-001", "A target that is not there: Not connected.", "pcp.md §11",
-            "obs-58 pcp-int-16 obs-04 obs-05 pcp-unit-13", absent),
+            "obs-58 pcp-int-16 obs-04 obs-05 obs-18 pcp-unit-13 pcp-unit-14", absent),
     REFUSAL("absent-002", "Another type of a client that is there: Not connected.", "pcp.md §11", "obs-58", other_type),
     {"pcp*/errors/absent-003", "Nothing is kept for a target that comes later.", "pcp.md §5.6", "obs-58 pcp-int-16",
      no_storing, NULL, NULL, false},

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct conform_suite *const conform_suites[] = {&conform_broker, &conform_agent, NULL};
+const struct conform_suite *const conform_suites[] = {&conform_broker, &conform_agent, &conform_orchestrator, NULL};
 
 /* ---- each case, "pcp*" as two */
 
@@ -58,6 +58,17 @@ void conform_each(const struct conform_suite *suite, void (*each)(void *ctx, con
         each(ctx, &seen);
     }
     mem_free(ones);
+}
+
+size_t conform_count(const struct conform_suite *suite, size_t *strict) {
+    struct one *ones;
+    size_t count = all_cases(suite, &ones);
+    *strict = 0;
+    for (size_t i = 0; i < count; i++) {
+        *strict += ones[i].c->strict ? 1 : 0;
+    }
+    mem_free(ones);
+    return count;
 }
 
 /* Those that `only` and the profile leave, in an order that changes fixtures as rarely as can be. */

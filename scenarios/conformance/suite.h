@@ -23,11 +23,12 @@ struct conform_opts {
     /* Starts the other side; {config}, {dir}, {port} and others are replaced. NULL-terminated, or NULL. Without ca and
      * ca_key a CA is made for the run. */
     const char *const *command;
-    uint64_t listen;          /* agent: port for its broker connection; 0: a free one */
-    uint64_t files; /* agent: port of the server that its files come from; 0: a free one */
-    const char *modules;      /* agent: directory with its external modules, or NULL */
-    const char *token;        /* orchestrator: file */
-    const char *denied_token; /* orchestrator: file with the token of a user without permissions, or NULL */
+    uint64_t listen;           /* agent: port for its broker connection; 0: a free one */
+    uint64_t files;            /* agent: port of the server that its files come from; 0: a free one */
+    const char *modules;       /* agent: directory with its external modules, or NULL */
+    const char *token;         /* orchestrator: file */
+    const char *expired_token; /* orchestrator: file with a token that has expired, or NULL */
+    const char *denied_token;  /* orchestrator: file with the token of a user without permissions, or NULL */
     const char *node, *task, *environment; /* orchestrator: what jobs are made of; NULL: found out */
     const char *only;                      /* regular expression on case ids, or NULL */
     uint64_t patience_ms;                  /* 0: 10 000 */
@@ -69,6 +70,9 @@ struct conform_seen {
     bool strict;
 };
 void conform_each(const struct conform_suite *suite, void (*each)(void *ctx, const struct conform_seen *c), void *ctx);
+
+size_t conform_count(const struct conform_suite *suite,
+                     size_t *strict); /* cases, and those of them that are strict only */
 
 /* The table of checklist lines and the cases (or unit tests) that hold them, as Markdown: COVERAGE.md. dir: the
  * checklists. False: a line has no case, a case or test named is not there …; err lists them. */

@@ -7,7 +7,7 @@
 
 struct conform_args {
     struct conform_opts opts;
-    const char *profile;
+    const char *profile, *table;
     bool list;
 };
 
@@ -56,11 +56,13 @@ static const struct command_line *conform_line(struct conform_args *a, struct op
         {OPTION_HEADING, NULL, 0, NULL, "Agent", NULL},
         {OPTION_UINT, "listen", 'l', "PORT", "Port on which the agent finds its broker; the default is a free one.",
          &o->listen},
-        {OPTION_UINT, "files", 0, "PORT", "Port of the server its files come from; the default is a free one.", &o->files},
+        {OPTION_UINT, "files", 0, "PORT", "Port of the server its files come from; the default is a free one.",
+         &o->files},
         {OPTION_STRING, "modules", 0, "DIR",
          "The modules-dir of an agent that we do not start: the suite's modules are written there first.", &o->modules},
         {OPTION_HEADING, NULL, 0, NULL, "Orchestrator", NULL},
         {OPTION_STRING, "token", 0, "FILE", "File with the token of a user who may do everything.", &o->token},
+        {OPTION_STRING, "expired-token", 0, "FILE", "File with a token that has expired.", &o->expired_token},
         {OPTION_STRING, "denied-token", 0, "FILE", "File with the token of a user who may do nothing.",
          &o->denied_token},
         {OPTION_STRING, "node", 0, "NAME", "A node that is connected; the default is the first in the inventory.",
@@ -70,6 +72,8 @@ static const struct command_line *conform_line(struct conform_args *a, struct op
         {OPTION_STRING, "environment", 0, "NAME", "Where its tasks are; the default is production.", &o->environment},
         {OPTION_HEADING, NULL, 0, NULL, "Output", NULL},
         {OPTION_FLAG, "list", 0, NULL, "Print the cases instead of running them.", &a->list},
+        {OPTION_STRING, "table", 0, "DIR",
+         "Print the table of the checklists in DIR and the cases that hold their lines.", &a->table},
         {OPTION_STRING, "junit", 0, "FILE", "Write JUnit XML; whole after every case.", &o->junit},
         {OPTION_FLAG, "tap", 0, NULL, "Print TAP.", &o->tap},
         {OPTION_FLAG, "json", 0, NULL, "Print one JSON object at the end (or a list, with --list).", &o->json},
@@ -94,8 +98,19 @@ static const struct conform_suite *suite_named(const char *name) {
     return NULL;
 }
 
+static bool print_table(const char *dir, struct error *err) {
+    struct buf text = BUF_INIT;
+    bool ok = conform_table(dir, &text, err);
+    fwrite(text.ptr, 1, text.len, stdout);
+    buf_free(&text);
+    return ok;
+}
+
 static bool act(struct conform_args *a, const struct option_list *words, bool *good, struct error *err) {
     *good = true;
+    if (a->table != NULL) {
+        return print_table(a->table, err);
+    }
     const struct conform_suite *suite = words->count > 0 ? suite_named(words->items[0]) : NULL;
     if (suite == NULL) {
         return words->count > 0
@@ -122,7 +137,7 @@ static bool act(struct conform_args *a, const struct option_list *words, bool *g
 }
 
 int conform_command(int argc, char *const argv[]) {
-    struct conform_args args = {.profile = NULL};
+    struct conform_args args = {.table = NULL};
     struct option table[CONFORM_OPTION_COUNT];
     const struct command_line *cl = conform_line(&args, table);
     struct option_list words = {NULL, 0};
