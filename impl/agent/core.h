@@ -35,7 +35,8 @@ struct connection {
     bool was_open;
     bool ready; /* was, since it opened */
     uint64_t backoff_ms;
-    uint64_t since_us; /* start of the attempt; later, of the last ping */
+    uint64_t since_us;  /* start of the attempt; later, of the last ping */
+    uint64_t opened_us; /* when the WebSocket connection was there */
     char associate_id[37];
 };
 

@@ -58,6 +58,8 @@ bool authorize(struct broker *b, const struct world_identity *id, const struct p
         q.common_name = id->common_name;
         q.alt_names = id->alt_names;
         q.alt_name_count = id->alt_name_count;
+        q.extensions = id->extensions;
+        q.extension_count = id->extension_count;
     }
     const char *rule;
     bool allowed = rules_allow(b->rules, &q, &rule);

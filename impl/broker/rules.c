@@ -24,8 +24,23 @@ struct rules *rules_allow_all(void) {
     return r;
 }
 
+static void entries_free(struct entries *e);
+
+static void conditions_free(struct condition *list, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < list[i].count; k++) {
+            mem_free(list[i].values[k]);
+        }
+        mem_free(list[i].values);
+        mem_free(list[i].oid);
+        entries_free(&list[i].names);
+    }
+    mem_free(list);
+}
+
 static void entries_free(struct entries *e) {
     for (size_t i = 0; i < e->count; i++) {
+        conditions_free(e->items[i].conditions, e->items[i].condition_count);
         mem_free(e->items[i].text);
         pcre2_code_free(e->items[i].regex);
     }
@@ -87,14 +102,51 @@ static bool entry_fits(const struct rules *r, const struct entry *e, const char 
     }
     case ENTRY_REGEX:
         return pcre2_match(e->regex, (PCRE2_SPTR)s.ptr, s.len, 0, 0, r->match, r->limits) >= 0;
+    case ENTRY_EXTENSIONS:
+        break; /* does not look at names */
     }
     return false;
 }
 
-/* The common name or any of the alternative names. */
+static bool has_value(const struct condition *c, const char *value) {
+    for (size_t i = 0; i < c->count; i++) {
+        if (str_eq(c->values[i], value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool condition_holds(const struct rules *r, const struct condition *c, const struct rules_request *q) {
+    for (size_t i = 0; c->oid == NULL && i < q->alt_name_count; i++) {
+        for (size_t k = 0; k < c->names.count; k++) {
+            if (entry_fits(r, &c->names.items[k], q->alt_names[i])) {
+                return true;
+            }
+        }
+    }
+    for (size_t i = 0; c->oid != NULL && i < q->extension_count; i++) {
+        if (str_eq(q->extensions[i].oid, c->oid) && has_value(c, q->extensions[i].value)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool conditions_hold(const struct rules *r, const struct entry *e, const struct rules_request *q) {
+    for (size_t i = 0; i < e->condition_count; i++) {
+        if (!condition_holds(r, &e->conditions[i], q)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The common name or any of the alternative names, or the extensions. */
 static bool entries_fit(const struct rules *r, const struct entries *entries, const struct rules_request *q) {
     for (size_t i = 0; i < entries->count; i++) {
-        if (entry_fits(r, &entries->items[i], q->common_name)) {
+        const struct entry *e = &entries->items[i];
+        if (e->kind == ENTRY_EXTENSIONS ? conditions_hold(r, e, q) : entry_fits(r, e, q->common_name)) {
             return true;
         }
         for (size_t k = 0; k < q->alt_name_count; k++) {

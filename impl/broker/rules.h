@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/hocon.h"
+#include "world/world.h"
 
 struct rules;
 
@@ -22,6 +23,8 @@ struct rules_request {
     const char *common_name; /* NULL: the client has no certificate */
     const char *const *alt_names;
     size_t alt_name_count;
+    const struct world_extension *extensions; /* of the certificate */
+    size_t extension_count;
     struct span sender, target, message_type;
 };
 /* *rule becomes the name of the rule that decided, or NULL when none matched (which denies). */

@@ -23,18 +23,35 @@ enum entry_kind {
     ENTRY_DOMAIN,  /* a host name: equal, in any case */
     ENTRY_SUBTREE, /* "*.example.com": any name below; text is ".example.com" */
     ENTRY_REGEX,
+    ENTRY_EXTENSIONS, /* all of its conditions on the certificate hold */
 };
+
+struct condition;
 
 struct entry {
     enum entry_kind kind;
     char *text;
     pcre2_code *regex;
+    struct condition *conditions;
+    size_t condition_count;
 };
 
 struct entries {
     struct entry *items;
     size_t count, cap;
 };
+
+/* One of an entry's {extensions: …}: the extension has one of the values, or an alternative name fits one of the names.
+ */
+struct condition {
+    char *oid; /* NULL: alternative names */
+    char **values;
+    size_t count, cap;
+    struct entries names;
+};
+/* The OID of "pp_role", or the text itself when it is an OID; NULL: neither. */
+const char *extension_oid(const char *name);
+const char *extension_nearest(const char *name); /* for an error; or NULL */
 
 enum { PARAM_SENDER, PARAM_TARGET, PARAM_MESSAGE_TYPE, PARAM_COUNT };
 

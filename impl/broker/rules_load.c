@@ -162,16 +162,68 @@ static bool names_entry(struct loader *l, const json_t *parent, const char *key,
     return true;
 }
 
-/* {subject-alt-name: {dns-name: …}}: the only extension that is known of a connection. */
+/* {dns-name: …, ip: …}: names that an alternative name must fit. */
+static bool alt_name_condition(struct loader *l, const json_t *map, const json_t *kinds, struct condition *c) {
+    static const char *const known[] = {"dns-name", "ip"};
+    const char *kind;
+    json_t *names;
+    if (!json_is_object(kinds) || json_object_size(kinds) == 0) {
+        return fail(l, map, "subject-alt-name", 0, "'subject-alt-name' must be a map of names by kind");
+    }
+    json_object_foreach((json_t *)(uintptr_t)kinds, kind, names) {
+        if (!str_eq(kind, known[0]) && !str_eq(kind, known[1])) {
+            return fail(l, kinds, kind, 0, "alternative names of the kind '%s' are not known here: dns-name, ip", kind);
+        }
+        if (!names_entry(l, kinds, kind, 0, names, &c->names)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool value_condition(struct loader *l, const json_t *map, const char *name, const json_t *value,
+                            struct condition *c) {
+    const char *oid = extension_oid(name);
+    size_t count = json_is_array(value) ? json_array_size(value) : 1;
+    if (oid == NULL) {
+        const char *near = extension_nearest(name);
+        return fail(l, map, name, 0, "'%s' is neither an extension of Puppet's nor an OID%s%s", name,
+                    near != NULL ? ", did you mean " : "", near != NULL ? near : "");
+    }
+    c->oid = str_dup(oid);
+    for (size_t i = 0; i < count; i++) {
+        const json_t *one = json_is_array(value) ? json_array_get(value, i) : value;
+        if (!json_is_string(one)) {
+            return fail(l, map, name, 0, "the values of '%s' must be strings", name);
+        }
+        c->values = mem_grow(c->values, &c->cap, c->count + 1, sizeof *c->values);
+        c->values[c->count++] = span_dup(json_span(one));
+    }
+    return true;
+}
+
+/* {pp_role: [broker, master], 1.3.6.1.4.1.34380.1.3.1: true, subject-alt-name: {dns-name: …}}: all of them must hold.
+ */
 static bool extension_entry(struct loader *l, const json_t *parent, const char *key, size_t at, const json_t *map,
                             struct entries *to) {
-    const json_t *names = json_object_get(json_object_get(map, "subject-alt-name"), "dns-name");
-    if (names == NULL || json_object_size(map) != 1 ||
-        json_object_size(json_object_get(map, "subject-alt-name")) != 1) {
-        return fail(l, parent, key, at,
-                    "of certificate extensions only {subject-alt-name: {dns-name: …}} is supported here");
+    const char *name;
+    json_t *value;
+    if (json_object_size(map) == 0) {
+        return fail(l, parent, key, at, "'extensions' names none");
     }
-    return names_entry(l, parent, key, at, names, to);
+    struct entry *e = mem_grow(to->items, &to->cap, to->count + 1, sizeof *to->items);
+    to->items = e;
+    e += to->count++;
+    *e = (struct entry){.kind = ENTRY_EXTENSIONS,
+                        .conditions = mem_array(json_object_size(map), sizeof(struct condition))};
+    json_object_foreach((json_t *)(uintptr_t)map, name, value) {
+        struct condition *c = &e->conditions[e->condition_count++];
+        if (str_eq(name, "subject-alt-name") ? !alt_name_condition(l, map, value, c)
+                                             : !value_condition(l, map, name, value, c)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool entry(struct loader *l, const json_t *parent, const char *key, size_t at, const json_t *value,

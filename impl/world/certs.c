@@ -141,6 +141,23 @@ static bool add_alt_names(X509 *cert, const struct certs_issue *what, struct err
     return ok;
 }
 
+static bool add_puppet_extension(X509 *cert, const struct world_extension *e, struct error *err) {
+    ASN1_OBJECT *oid = OBJ_txt2obj(e->oid, 1);
+    ASN1_UTF8STRING *text = ASN1_UTF8STRING_new();
+    ASN1_OCTET_STRING *data = ASN1_OCTET_STRING_new();
+    unsigned char *der = NULL;
+    MUST(ASN1_STRING_set(text, e->value, (int)strlen(e->value)));
+    int len = i2d_ASN1_UTF8STRING(text, &der);
+    ASN1_STRING_set0(data, der, len);
+    X509_EXTENSION *extension = oid != NULL ? X509_EXTENSION_create_by_OBJ(NULL, oid, 0, data) : NULL;
+    bool ok = extension != NULL && X509_add_ext(cert, extension, -1) == 1;
+    X509_EXTENSION_free(extension);
+    ASN1_OCTET_STRING_free(data);
+    ASN1_UTF8STRING_free(text);
+    ASN1_OBJECT_free(oid);
+    return ok || error_set(err, "certs/name", "\"%s\" is no OID", e->oid);
+}
+
 X509 *certs_issue(struct certs_ca *ca, const struct certs_issue *what, EVP_PKEY *key, struct error *err) {
     X509 *cert = X509_new();
     X509_set_version(cert, X509_VERSION_3);
@@ -161,6 +178,9 @@ X509 *certs_issue(struct certs_ca *ca, const struct certs_issue *what, EVP_PKEY 
         add_extension(cert, ca->cert, NID_authority_key_identifier, "keyid");
     }
     ok = ok && add_alt_names(cert, what, err);
+    for (size_t i = 0; ok && i < what->extension_count; i++) {
+        ok = add_puppet_extension(cert, &what->extensions[i], err);
+    }
     if (!ok) {
         ERR_clear_error();
         X509_free(cert);

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "world/world.h"
 #include <openssl/evp.h>
 #include <openssl/x509.h>
 
@@ -41,6 +42,8 @@ struct certs_issue {
     bool client_only;                /* extended key usage clientAuth without serverAuth */
     bool without_common_name;
     int64_t now_ms;
+    const struct world_extension *extensions; /* of Puppet's, as UTF-8 strings */
+    size_t extension_count;
 };
 /* Certificate of `key` (only its public part is used). NULL after an error: an address that is none, … */
 X509 *certs_issue(struct certs_ca *ca, const struct certs_issue *what, EVP_PKEY *key, struct error *err);

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <openssl/bn.h>
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
@@ -66,6 +67,48 @@ static char *alt_name_of(const GENERAL_NAME *gn) {
     return NULL;
 }
 
+#define PUPPET_ARC "1.3.6.1.4.1.34380.1."
+enum { OID_TEXT_MAX = 128 };
+
+/* A DER string, as everything of today writes it; or, as Puppet once did, the bare text. */
+static char *value_of(X509_EXTENSION *extension) {
+    const ASN1_OCTET_STRING *data = X509_EXTENSION_get_data(extension);
+    const unsigned char *bytes = ASN1_STRING_get0_data(data), *at = bytes;
+    long len = ASN1_STRING_length(data);
+    unsigned char *utf8 = NULL;
+    struct span text = span_bytes(bytes, (size_t)len);
+    ASN1_TYPE *any = d2i_ASN1_TYPE(NULL, &at, len);
+    int type = any != NULL && at == bytes + len ? ASN1_TYPE_get(any) : -1;
+    if (type == V_ASN1_UTF8STRING || type == V_ASN1_PRINTABLESTRING || type == V_ASN1_IA5STRING) {
+        int n = ASN1_STRING_to_UTF8(&utf8, any->value.asn1_string);
+        text = n >= 0 ? span_bytes(utf8, (size_t)n) : (struct span){NULL, 0};
+    }
+    bool good = text.len != 0 && text.len <= WORLD_EXTENSION_VALUE_MAX && !span_has_nul(text) && span_is_utf8(text);
+    char *value = good ? span_dup(text) : NULL;
+    OPENSSL_free(utf8);
+    ASN1_TYPE_free(any);
+    ERR_clear_error();
+    return value;
+}
+
+/* The texts of Puppet's extensions, OID and value by turns; returns how many extensions. */
+static size_t extensions_of(const X509 *cert, char **texts) {
+    size_t count = 0;
+    for (int i = 0; i < X509_get_ext_count(cert) && count < WORLD_EXTENSIONS_MAX; i++) {
+        char oid[OID_TEXT_MAX];
+        X509_EXTENSION *extension = X509_get_ext(cert, i);
+        int len = OBJ_obj2txt(oid, sizeof(oid), X509_EXTENSION_get_object(extension), 1);
+        bool ours = len > 0 && len < OID_TEXT_MAX && span_starts_with(span_of(oid), PUPPET_ARC);
+        char *value = ours ? value_of(extension) : NULL;
+        if (value != NULL) {
+            texts[2 * count] = str_dup(oid);
+            texts[2 * count + 1] = value;
+            count++;
+        }
+    }
+    return count;
+}
+
 static int64_t ms_of(const ASN1_TIME *t) {
     ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
     int days = 0, seconds = 0;
@@ -93,15 +136,21 @@ static const char *place(char **at, const char *text) {
 }
 
 /* Puts all texts behind the structure. */
-static struct real_identity *packed(const char *cn, const char *issuer, const char *serial, char **alts, size_t count) {
-    size_t size = sizeof(struct real_identity) + count * sizeof(char *) + strlen(issuer) + strlen(serial) + 2;
+static struct real_identity *packed(const char *cn, const char *issuer, const char *serial, char **alts, size_t count,
+                                    char **texts, size_t extensions) {
+    size_t size = sizeof(struct real_identity) + count * sizeof(char *) + strlen(issuer) + strlen(serial) + 2 +
+                  extensions * sizeof(struct world_extension);
     size += cn != NULL ? strlen(cn) + 1 : 0;
+    for (size_t i = 0; i < 2 * extensions; i++) {
+        size += strlen(texts[i]) + 1;
+    }
     for (size_t i = 0; i < count; i++) {
         size += strlen(alts[i]) + 1;
     }
     struct real_identity *out = mem_zalloc(size);
     const char **names = (const char **)(void *)(out + 1);
-    char *at = (char *)(names + count);
+    struct world_extension *listed = (struct world_extension *)(void *)(names + count);
+    char *at = (char *)(listed + extensions);
     out->refs = 1;
     out->id.common_name = cn != NULL ? place(&at, cn) : NULL;
     out->id.issuer = place(&at, issuer);
@@ -109,8 +158,14 @@ static struct real_identity *packed(const char *cn, const char *issuer, const ch
     for (size_t i = 0; i < count; i++) {
         names[i] = place(&at, alts[i]);
     }
+    for (size_t i = 0; i < extensions; i++) {
+        listed[i].oid = place(&at, texts[2 * i]);
+        listed[i].value = place(&at, texts[2 * i + 1]);
+    }
     out->id.alt_names = names;
     out->id.alt_name_count = count;
+    out->id.extensions = listed;
+    out->id.extension_count = extensions;
     return out;
 }
 
@@ -130,13 +185,18 @@ struct real_identity *real_identity_new(const X509 *cert) {
     }
     GENERAL_NAMES_free(gens);
 
-    struct real_identity *out = packed(cn, issuer, serial, alts, count);
+    char *texts[2 * WORLD_EXTENSIONS_MAX];
+    size_t extensions = extensions_of(cert, texts);
+    struct real_identity *out = packed(cn, issuer, serial, alts, count, texts, extensions);
     out->id.not_before_ms = ms_of(X509_get0_notBefore(cert));
     out->id.not_after_ms = ms_of(X509_get0_notAfter(cert));
     fingerprint_of(cert, out->id.fingerprint);
 
     for (size_t i = 0; i < count; i++) {
         mem_free(alts[i]);
+    }
+    for (size_t i = 0; i < 2 * extensions; i++) {
+        mem_free(texts[i]);
     }
     mem_free(alts);
     mem_free(cn);

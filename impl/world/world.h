@@ -49,6 +49,13 @@ void world_uuid(struct world *w, char out[37]);
 /* ------------------------------------------------------------------------------------------ TLS */
 
 /* What TLS verified about the peer. In the simulated world it comes from a table of certificates. */
+/* A certificate extension of Puppet's (below 1.3.6.1.4.1.34380.1): a trusted fact such as pp_role. */
+struct world_extension {
+    const char *oid;   /* "1.3.6.1.4.1.34380.1.1.13" */
+    const char *value; /* UTF-8; others, and those with a NUL byte, are left out */
+};
+enum { WORLD_EXTENSIONS_MAX = 64, WORLD_EXTENSION_VALUE_MAX = 4096 }; /* what is beyond is left out, too */
+
 struct world_identity {
     const char *common_name;      /* NULL: no CN, or one holding a NUL byte (such a certificate identifies nobody) */
     const char *issuer;           /* RFC 2253 text */
@@ -57,6 +64,8 @@ struct world_identity {
     size_t alt_name_count;
     int64_t not_before_ms, not_after_ms;
     char fingerprint[65]; /* SHA-256 of the certificate, hex */
+    const struct world_extension *extensions; /* in the certificate's order */
+    size_t extension_count;
 };
 
 enum world_client_auth { WORLD_CLIENT_AUTH_NEED, WORLD_CLIENT_AUTH_WANT, WORLD_CLIENT_AUTH_NONE };

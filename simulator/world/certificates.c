@@ -57,6 +57,13 @@ const struct sim_certificate *sim_issue(struct sim *sim, const struct sim_certif
     bool by_name = opts->alt_names == NULL && opts->common_name != NULL;
     id->alt_name_count = by_name ? 1 : opts->alt_name_count;
     id->alt_names = copy_names(by_name ? &opts->common_name : opts->alt_names, id->alt_name_count);
+    struct world_extension *extensions = mem_array(opts->extension_count + 1, sizeof *extensions);
+    for (size_t i = 0; i < opts->extension_count; i++) {
+        extensions[i].oid = str_dup(opts->extensions[i].oid);
+        extensions[i].value = str_dup(opts->extensions[i].value);
+    }
+    id->extensions = extensions;
+    id->extension_count = opts->extension_count;
     id->not_before_ms = opts->not_before_ms != 0 ? opts->not_before_ms : sim->wall_start_ms - DAY_MS;
     id->not_after_ms = opts->not_after_ms != 0 ? opts->not_after_ms : sim->wall_start_ms + 3650 * DAY_MS;
     char *text = sim_certificate_text(cert);
@@ -185,6 +192,11 @@ void sim_tls_free_all(struct sim *sim) {
             mem_free((void *)(uintptr_t)id->alt_names[n]);
         }
         mem_free((void *)(uintptr_t)id->alt_names);
+        for (size_t n = 0; n < id->extension_count; n++) {
+            mem_free((void *)(uintptr_t)id->extensions[n].oid);
+            mem_free((void *)(uintptr_t)id->extensions[n].value);
+        }
+        mem_free((void *)(uintptr_t)id->extensions);
         mem_free((void *)(uintptr_t)id->serial);
         mem_free((void *)(uintptr_t)id->common_name);
         mem_free((void *)(uintptr_t)id->issuer);

@@ -137,6 +137,8 @@ struct sim_certificate_opts {
     size_t alt_name_count;
     int64_t not_before_ms, not_after_ms; /* 0: a day before the start of the sim, ten years after it */
     bool self_signed;
+    const struct world_extension *extensions; /* copied */
+    size_t extension_count;
 };
 #define SIM_CA "Dalang simulated CA"
 const struct sim_certificate *sim_issue(struct sim *sim, const struct sim_certificate_opts *opts);
@@ -196,6 +198,8 @@ struct sim_program {
  * own programs go first, a path before a base name before NULL. A program that is not registered cannot be started. */
 void sim_program(struct sim *sim, struct world *host, const char *name, const struct sim_program *program);
 const char *sim_exec_env(const struct sim_exec *x, const char *name); /* NULL when unset */
+/* Whoever registered the programs is gone: they are forgotten, and every run vanishes. */
+void sim_programs_drop(struct sim *sim);
 size_t sim_process_count(const struct sim *sim);                      /* still running */
 
 /* ------------------------------------------------------------------------------------------ disk faults */

@@ -89,6 +89,20 @@ static void an_idle_core_is_small(void **state) {
     agent_modules_free(modules);
 }
 
+/* agent.md §6.6 */
+static void durations_are_told_at_debug_level(void **state) {
+    (void)state;
+    struct bench *b = bench_new(1, PCP_V1);
+    bench_start(b);
+    assert_true(bench_logged(b, "Connection and opening handshakes took "));
+    assert_true(bench_logged(b, "Association took "));
+    bench_run(b, 5 * SIM_SECOND);
+    ws_close(b->peer, 1001, "");
+    bench_run(b, SIM_SECOND);
+    assert_true(bench_logged(b, "The session lasted 5"));
+    bench_free(b);
+}
+
 /* Downloads trust nobody whom the revocation list names. */
 static void downloads_honour_the_revocation_list(void **state) {
     (void)state;
@@ -144,6 +158,7 @@ int main(void) {
         cmocka_unit_test(command_runs),
         cmocka_unit_test(task_runs),
         cmocka_unit_test(an_idle_core_is_small),
+        cmocka_unit_test(durations_are_told_at_debug_level),
         cmocka_unit_test(downloads_honour_the_revocation_list),
         cmocka_unit_test(unsent_outcomes_are_bounded),
     };

@@ -156,6 +156,37 @@ static void sensitive_type_allowed_only_from_one_client(void **state) {
     rig_free(r);
 }
 
+/* The certificate's own word, not a name, decides: end to end. */
+static void certificate_extensions_decide(void **state) {
+    (void)state;
+    static const char rules[] =
+        "authorization { version: 1, rules: [{ name: trusted, sort-order: 400, allow: { extensions: { pp_role: console "
+        "} },"
+        " match-request: { path: \"/pcp-broker/send\", type: path, query-params: { message_type: \"test/sensitive\" } "
+        "} },"
+        " { name: rest, sort-order: 500, allow: \"*\", match-request: { path: \"/\", type: path } }] }";
+    static const struct world_extension console = {"1.3.6.1.4.1.34380.1.1.13", "console"};
+    struct rig *r = rig_new(NULL, rules);
+    struct client *a = client_connect(r, "client01.example.com", "/pcp2/agent");
+    client_send(a, ID1, "test/sensitive", AGENT1, NULL);
+    client_expect_error(a, "Message not authorized.", ID1);
+    struct world *host = client_host(r, "client02.example.com");
+    const struct sim_certificate *cert =
+        sim_issue(r->sim, &(struct sim_certificate_opts){
+                              .common_name = "client02.example.com", .extensions = &console, .extension_count = 1});
+    struct world_tls_files files = sim_tls_files_of(host, cert);
+    struct world_tls *tls = world_tls_new(host, &files, NULL);
+    assert_non_null(tls);
+    struct client *b = client_dial(r, host, tls, "/pcp2/agent");
+    rig_run_ms(r, 1000);
+    assert_true(b->open);
+    client_send(b, ID2, "test/sensitive", AGENT1, NULL);
+    assert_non_null(client_next(a));
+    client_close(b);
+    world_tls_free(tls);
+    rig_free(r);
+}
+
 static void inventory_denied_by_rule(void **state) {
     (void)state;
     struct rig *r = rig_new(NULL, sensitive_rules);
@@ -514,6 +545,7 @@ int main(void) {
         cmocka_unit_test(sender_check_is_exact),
         cmocka_unit_test(nul_in_type_or_target_is_not_authorized),
         cmocka_unit_test(sensitive_type_allowed_only_from_one_client),
+        cmocka_unit_test(certificate_extensions_decide),
         cmocka_unit_test(inventory_denied_by_rule),
         cmocka_unit_test(rule_denying_association_closes_with_4002),
         cmocka_unit_test(rules_can_be_replaced),

@@ -78,7 +78,49 @@ static void alternative_names_count(void **state) {
     q.alt_name_count = 1;
     assert_false(rules_allow(r, &q, &rule));
     rules_free(r);
-    assert_true(may(RULE("allow: { extensions: { subject-alt-name: { dns-name: a.b } } }, " ALL), "a.b"));
+}
+
+static const struct world_extension trusted[] = {
+    {"1.3.6.1.4.1.34380.1.1.13", "broker"}, {"1.3.6.1.4.1.34380.1.3.39", "true"}, {"1.3.6.1.4.1.34380.1.2.7", "lab"}};
+
+static bool may_with(const char *extensions) {
+    static const char *const alts[] = {"alias.example.com", "10.0.0.1"};
+    char *text = str_printf(RULE("allow: { extensions: { %s } }, " ALL), extensions);
+    struct rules *r = rig_rules(text);
+    const char *rule;
+    struct rules_request q = {
+        .common_name = "cn", .alt_names = alts, .alt_name_count = 2, .extensions = trusted, .extension_count = 3};
+    bool allowed = rules_allow(r, &q, &rule);
+    q.common_name = NULL; /* a certificate that names nobody is none */
+    assert_false(rules_allow(r, &q, &rule));
+    rules_free(r);
+    mem_free(text);
+    return allowed;
+}
+
+/* All that a rule names must be there, each with one of its values. */
+static void certificate_extensions_count(void **state) {
+    (void)state;
+    assert_true(may_with("pp_role: broker"));
+    assert_false(may_with("pp_role: Broker"));
+    assert_true(may_with("pp_role: [master, broker]"));
+    assert_false(may_with("pp_role: []"));
+    assert_false(may_with("pp_zone: broker"));
+    assert_true(may_with("pp_role: broker, pp_cli_auth: \"true\""));
+    assert_false(may_with("pp_role: broker, pp_cli_auth: \"false\""));
+    assert_true(may_with("\"1.3.6.1.4.1.34380.1.1.13\": broker"));
+    assert_true(may_with("\"1.3.6.1.4.1.34380.1.2.7\": lab"));
+    assert_true(may_with("subject-alt-name: { dns-name: \"*.example.com\" }, pp_role: broker"));
+    assert_true(may_with("subject-alt-name: { ip: \"10.0.0.1\" }"));
+    assert_false(may_with("subject-alt-name: { dns-name: cn }")); /* the common name is no alternative one */
+    assert_false(may(RULE("allow: { extensions: { pp_role: broker } }, " ALL), "broker"));
+    struct rules *r = rig_rules(RULE("allow: \"*\", deny: { extensions: { pp_role: broker } }, " ALL));
+    const char *rule;
+    struct rules_request q = {.common_name = "cn", .extensions = trusted, .extension_count = 3};
+    assert_false(rules_allow(r, &q, &rule));
+    q.extension_count = 0;
+    assert_true(rules_allow(r, &q, &rule));
+    rules_free(r);
 }
 
 static void first_match_by_sort_order_then_name_decides(void **state) {
@@ -223,9 +265,19 @@ static void wrong_rules_name_file_line_and_reason(void **state) {
     check_wrong(RULE("allow: { rbac: { permission: x } }, " ALL),
                 "auth.conf:2:8: authorization: rule 'r': entries of the kind 'rbac' need an RBAC service, which a "
                 "broker does not ask");
-    check_wrong(RULE("allow: { extensions: { pp_role: x } }, " ALL),
-                "auth.conf:2:8: authorization: rule 'r': of certificate extensions only {subject-alt-name: {dns-name: "
-                "…}} is supported here");
+    check_wrong(
+        RULE("allow: { extensions: { pp_rol: x } }, " ALL),
+        "auth.conf:2:32: authorization: rule 'r': 'pp_rol' is neither an extension of Puppet's nor an OID, did you "
+        "mean pp_role");
+    check_wrong(RULE("allow: { extensions: { pp_role: [x, 1] } }, " ALL),
+                "auth.conf:2:33: authorization: rule 'r': the values of 'pp_role' must be strings");
+    check_wrong(RULE("allow: { extensions: {} }, " ALL),
+                "auth.conf:2:8: authorization: rule 'r': 'extensions' names none");
+    check_wrong(RULE("allow: { extensions: { subject-alt-name: a } }, " ALL),
+                "auth.conf:2:42: authorization: rule 'r': 'subject-alt-name' must be a map of names by kind");
+    check_wrong(RULE("allow: { extensions: { subject-alt-name: { email: a } } }, " ALL),
+                "auth.conf:2:51: authorization: rule 'r': alternative names of the kind 'email' are not known here: "
+                "dns-name, ip");
     check_wrong(RULE("allow: [a, 1], " ALL),
                 "auth.conf:2:12: authorization: rule 'r': expected a name, {certname: …} or {extensions: …}");
     check_wrong(RULE("allow: \"\", " ALL), "auth.conf:2:8: authorization: rule 'r': an empty name");
@@ -244,6 +296,7 @@ int main(void) {
         cmocka_unit_test(deny_goes_before_allow),
         cmocka_unit_test(without_certificate_only_allow_unauthenticated_helps),
         cmocka_unit_test(alternative_names_count),
+        cmocka_unit_test(certificate_extensions_count),
         cmocka_unit_test(first_match_by_sort_order_then_name_decides),
         cmocka_unit_test(query_params_select),
         cmocka_unit_test(the_old_name_of_target_by_switch),

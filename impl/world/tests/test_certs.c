@@ -1,4 +1,5 @@
 /* The certificate authority: in memory and in a directory. */
+#include "world/real_tls.h"
 #include "world/tests/harness.h"
 
 #include <openssl/pem.h>
@@ -30,6 +31,64 @@ static X509 *load(const char *path) {
     assert_non_null(cert);
     fclose(f);
     return cert;
+}
+
+static void add_raw(X509 *cert, const char *oid, const char *bytes, int len) {
+    ASN1_OBJECT *name = OBJ_txt2obj(oid, 1);
+    ASN1_OCTET_STRING *data = ASN1_OCTET_STRING_new();
+    assert_int_equal(ASN1_OCTET_STRING_set(data, (const unsigned char *)bytes, len), 1);
+    X509_EXTENSION *extension = X509_EXTENSION_create_by_OBJ(NULL, name, 0, data);
+    assert_int_equal(X509_add_ext(cert, extension, -1), 1);
+    X509_EXTENSION_free(extension);
+    ASN1_OCTET_STRING_free(data);
+    ASN1_OBJECT_free(name);
+}
+
+/* Puppet's own extensions become texts; what is none of them, no text, or too long is left out. */
+static void extensions_of_puppet(void **state) {
+    struct bench *b = *state;
+    struct certs_ca *ca = open_dir(b, "ca", CERTS_KEY_EC_P256);
+    const struct world_extension given[] = {{"1.3.6.1.4.1.34380.1.1.13", "br\xc3\xb6ker"},
+                                            {"1.3.6.1.4.1.34380.1.3.39", "true"},
+                                            {"1.3.6.1.4.1.99999.1", "somebody else's"}};
+    struct certs_issue what = {
+        .common_name = SPAN("a"), .now_ms = b->now_ms, .extensions = given, .extension_count = 3};
+    struct error err = ERROR_INIT;
+    X509 *cert = certs_issue(ca, &what, certs_ca_key(ca), &err);
+    assert_non_null(cert);
+    char long_text[WORLD_EXTENSION_VALUE_MAX + 1];
+    memset(long_text, 'x', sizeof long_text);
+    add_raw(cert, "1.3.6.1.4.1.34380.1.1.3", "bare text", 9); /* as Puppet 3 wrote it */
+    add_raw(cert, "1.3.6.1.4.1.34380.1.1.4", "nul\0inside", 10);
+    add_raw(cert, "1.3.6.1.4.1.34380.1.1.5", "\xff\xfe", 2); /* not UTF-8 */
+    add_raw(cert, "1.3.6.1.4.1.34380.1.1.6", "", 0);
+    add_raw(cert, "1.3.6.1.4.1.34380.1.1.7", "\x13\002ab", 4); /* a PrintableString */
+    add_raw(cert, "1.3.6.1.4.1.34380.1.1.8", long_text, sizeof long_text);
+    struct real_identity *id = real_identity_new(cert);
+    static const struct world_extension expected[] = {{"1.3.6.1.4.1.34380.1.1.13", "br\xc3\xb6ker"},
+                                                      {"1.3.6.1.4.1.34380.1.3.39", "true"},
+                                                      {"1.3.6.1.4.1.34380.1.1.3", "bare text"},
+                                                      {"1.3.6.1.4.1.34380.1.1.7", "ab"}};
+    assert_int_equal(id->id.extension_count, 4);
+    for (size_t i = 0; i < 4; i++) {
+        assert_string_equal(id->id.extensions[i].oid, expected[i].oid);
+        assert_string_equal(id->id.extensions[i].value, expected[i].value);
+    }
+    real_identity_free(id);
+    for (int i = 0; i < WORLD_EXTENSIONS_MAX; i++) {
+        add_raw(cert, "1.3.6.1.4.1.34380.1.1.2", "x", 1);
+    }
+    id = real_identity_new(cert);
+    assert_int_equal(id->id.extension_count, WORLD_EXTENSIONS_MAX);
+    real_identity_free(id);
+    X509_free(cert);
+    const struct world_extension wrong = {"no oid", "x"};
+    what.extensions = &wrong;
+    what.extension_count = 1;
+    assert_null(certs_issue(ca, &what, certs_ca_key(ca), &err));
+    assert_string_equal(err.kind, "certs/name");
+    error_clear(&err);
+    certs_ca_free(ca);
 }
 
 static void directory(void **state) {
@@ -247,7 +306,13 @@ static void minted(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(directory), CASE(serials_never_repeat), CASE(rsa), CASE(bad_names), CASE(damaged_directory), CASE(minted),
+        CASE(directory),
+        CASE(extensions_of_puppet),
+        CASE(serials_never_repeat),
+        CASE(rsa),
+        CASE(bad_names),
+        CASE(damaged_directory),
+        CASE(minted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
