@@ -151,6 +151,21 @@ static void lists_with_stored_jobs(void **state) {
     json_decref(r);
 }
 
+static void soak_leaves_no_descriptor(void **state) {
+    (void)state;
+    json_t *r = report_of(ARGUMENTS("soak", "-c", "40", "--for", "2s", "--json"));
+    double connects = 0;
+    for (int kind = 0; kind < 8; kind++) {
+        char *key = str_printf("connects_%d", kind);
+        connects += value(r, key, 0);
+        mem_free(key);
+    }
+    assert_true(connects > 0 && connects == value(r, "connects", 0));
+    assert_true(value(r, "descriptors_more", 0) == 0);
+    assert_true(value(r, "memory_after", 0) > 0);
+    json_decref(r);
+}
+
 static void wrong_command_lines(void **state) {
     (void)state;
     static const struct {
@@ -264,9 +279,13 @@ static void a_broker_of_another_ca(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(broker_beside_its_floor), cmocka_unit_test(broker_against_another_with_a_storm),
-        cmocka_unit_test(jobs_of_a_stack),         cmocka_unit_test(lists_with_stored_jobs),
-        cmocka_unit_test(wrong_command_lines),     cmocka_unit_test(unreachable_or_strange_targets),
+        cmocka_unit_test(broker_beside_its_floor),
+        cmocka_unit_test(broker_against_another_with_a_storm),
+        cmocka_unit_test(jobs_of_a_stack),
+        cmocka_unit_test(lists_with_stored_jobs),
+        cmocka_unit_test(soak_leaves_no_descriptor),
+        cmocka_unit_test(wrong_command_lines),
+        cmocka_unit_test(unreachable_or_strange_targets),
         cmocka_unit_test(a_broker_of_another_ca),
     };
     return cmocka_run_group_tests(tests, make_home, remove_home);
