@@ -3,7 +3,8 @@
  * Changes (JSON): {"replace": [["node1.example.com", "db-a.lab.example"], …],   texts, in this order, in everything
  *                  "nodes": […], "reports": […],                              added to the state
  *                  "files": {"/etc/puppetlabs/code/…": "text"},               added to the code
- *                  "requests": [{"name": "…", "request": {…}}]}               asked besides the recorded ones
+ *                  "requests": {"puppetdb": [{…}], "puppetserver": [{…}]}}     asked besides the recorded ones; as
+ *                  recorded, or only the target of a GET ("/…"), or only a query
  * Moves "FROM=TO" are replacements, too, of what the command line knows: directories. */
 #ifndef DALANG_SIMULATOR_INTEROP_FIXTURE_H
 #define DALANG_SIMULATOR_INTEROP_FIXTURE_H

@@ -13,7 +13,7 @@
 enum { EXIT_EQUAL = 0, EXIT_DIFFERENT = 1, EXIT_USAGE = 2, EXIT_TROUBLE = 3 };
 
 struct run {
-    const char *ca_dir, *foreign_dir, *code, *state, *changes, *recordings, *rules, *fake, *real;
+    const char *ca_dir, *foreign_dir, *code, *state, *changes, *recordings, *rules, *fake, *real, *added;
     struct option_list moves, targets, only;
     bool verbose;
     struct world *world;
@@ -41,6 +41,7 @@ static enum option_result parse(struct run *r, int argc, char *argv[], struct op
         {OPTION_STRING, "recordings", 0, "DIR", "Recorded exchanges: their requests are sent.", &r->recordings},
         {OPTION_STRING, "differences", 0, "FILE", "What may differ (simulator/interop/compare.h).", &r->rules},
         {OPTION_LIST, "only", 0, "GLOB", "Only requests of such names; may be repeated.", &r->only},
+        {OPTION_STRING, "added", 0, "SERVICE", "Also the requests to this service that the changes add.", &r->added},
         {OPTION_FLAG, "verbose", 'v', NULL, "Names every request.", &r->verbose},
         OPTION_END,
     };
@@ -140,12 +141,30 @@ static bool compare_recordings(struct run *r, struct error *err) {
     return ok;
 }
 
+/* An added request: as a recording has it, or short: the target of a GET, or a query. */
+static json_t *added_request(json_t *item) {
+    const char *text = json_string_value(item);
+    if (text == NULL) {
+        return json_incref(item);
+    }
+    return *text == '/' ? json_pack("{s:s, s:s, s:s, s:{s:s}}", "method", "GET", "target", text, "tls_client_certname",
+                                    "orch.example.com", "headers", "Accept", "*/*")
+                        : json_pack("{s:s, s:s, s:{s:s}, s:s, s:{s:s}}", "method", "GET", "path", "/pdb/query/v4",
+                                    "query", "query", text, "tls_client_certname", "orch.example.com", "headers",
+                                    "Accept", "application/json");
+}
+
 static bool compare_added(struct run *r, struct error *err) {
     size_t i;
     json_t *item;
-    json_array_foreach(fixture_added(&r->fixture, "requests"), i, item) {
-        const char *name = json_str(item, "name");
-        if (chosen(r, name) && !compare_one(r, name, json_object_get(item, "request"), err)) {
+    const json_t *all = r->added != NULL ? fixture_added(&r->fixture, "requests") : NULL;
+    json_array_foreach(json_object_get(all, r->added), i, item) {
+        char *name = str_printf("changed-%zu", i + 1);
+        json_t *recorded = added_request(item);
+        bool ok = !chosen(r, name) || compare_one(r, name, recorded, err);
+        json_decref(recorded);
+        mem_free(name);
+        if (!ok) {
             return false;
         }
     }

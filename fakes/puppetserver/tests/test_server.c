@@ -134,6 +134,36 @@ static void modules_are_found_along_the_path(void **state) {
     json_decref(environments);
 }
 
+/* Puppet loads no module whose metadata lacks something, and none of that name further along the path. */
+static void modules_with_incomplete_metadata_are_left_out(void **state) {
+    struct code_bench *b = *state;
+    static const char *const incomplete[] = {
+        "{\"name\": \"a-m\", \"version\": \"1.0.0\"}",
+        "{\"author\": \"a\", \"version\": \"1\", \"license\": \"x\", \"source\": null, \"dependencies\": []}",
+        "{\"author\": \"a\", \"version\": \"1\", \"license\": \"x\", \"source\": \"s\", \"dependencies\": {}}"};
+    static const char *const fine[] = {
+        "{}", "not JSON",
+        "{\"author\": \"a\", \"version\": \"1\", \"license\": \"x\", \"source\": \"s\", \"dependencies\": []}"};
+    code_file(b, "production/environment.conf", "modulepath = site-modules:modules\n");
+    code_file(b, "production/site-modules/m/tasks/t.sh", "site");
+    code_file(b, "production/modules/m/tasks/t.sh", "hidden");
+    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
+        code_file(b, "production/site-modules/m/metadata.json", fine[i]);
+        mem_free(code_text(b, "/puppet/v3/file_content/tasks/m/t.sh" ENV, 200));
+    }
+    for (size_t i = 0; i < sizeof incomplete / sizeof incomplete[0]; i++) {
+        code_file(b, "production/site-modules/m/metadata.json", incomplete[i]);
+        mem_free(code_text(b, "/puppet/v3/file_content/tasks/m/t.sh" ENV, 404));
+        mem_free(code_text(b, "/puppet/v3/tasks/m/t" ENV, 404));
+        json_t *list = code_get(b, "/puppet/v3/tasks" ENV, 200);
+        assert_int_equal(json_array_size(list), 0);
+        json_decref(list);
+        json_t *all = code_get(b, "/puppet/v3/environment_modules" ENV, 200); /* here it is, all the same */
+        assert_int_equal(json_array_size(json_object_get(all, "modules")), 1);
+        json_decref(all);
+    }
+}
+
 static void an_environment_may_be_a_list_of_directories(void **state) {
     struct code_bench *b = *state;
     assert_true(world_file_mkdir(b->rig.server, "/home/me/modules/mine/tasks", 0755, true, NULL));
@@ -498,6 +528,7 @@ int main(void) {
         T(odd_files_make_no_tasks),
         T(broken_metadata_is_told),
         T(modules_are_found_along_the_path),
+        T(modules_with_incomplete_metadata_are_left_out),
         T(an_environment_may_be_a_list_of_directories),
         T(files_are_confined_to_their_mounts),
         T(links_to_files_are_followed_and_links_to_directories_not_walked),
