@@ -235,7 +235,7 @@ static void comes_back(struct stage *s) {
 
 static void result_after_restart(struct stage *s) {
     agent_side(s)->stale = true;
-    asks(s, "non_blocking", COMMAND("while ! [ -e ${home}/go ]; do sleep 0.05; done; echo survived", "true"));
+    asks(s, "non_blocking", COMMAND("while ! [ -e ${home}/go ]; do sleep 0.05; done; echo survived", "false"));
     provisional(s);
     file_becomes(s, spool(s, "pid"), true);
     comes_back(s);
@@ -248,6 +248,21 @@ static void result_after_restart(struct stage *s) {
     asks(s, "non_blocking", COMMAND("echo y", "true"));
     provisional(s);
     agent_works(s); /* not run again, not told again */
+}
+
+/* Ours sends the response that is still owed. */
+static void response_after_restart(struct stage *s) {
+    agent_side(s)->stale = true;
+    asks(s, "non_blocking", COMMAND("while ! [ -e ${home}/go ]; do sleep 0.05; done; echo survived", "true"));
+    char *request = str_dup(variables_get(&s->vars, "sent"));
+    provisional(s);
+    file_becomes(s, spool(s, "pid"), true);
+    comes_back(s);
+    variables_set(&s->vars, "sent", request);
+    mem_free(request);
+    world_file_write(s->world, agent_path(s, "go"), SPAN(""), 0600, WORLD_WRITE_PLAIN, NULL);
+    answers(s, "non_blocking_response",
+            "{'transaction_id': '${tx}', 'results': {'exitcode': 0, 'stdout': 'survived\\n'}}");
 }
 
 static void finished_before_restart(struct stage *s) {
@@ -385,6 +400,8 @@ const struct conform_case agent_status_cases[] = {
       "pxp-09 agent-4-restart", result_after_restart, NULL, FIXTURE_FRESH),
     S("restart-002", "What had finished is told after a restart as before.", "pxp-09 agent-4-restart",
       finished_before_restart, NULL, FIXTURE_FRESH),
+    {"pxp*/status/restart-003", "The response that is still owed comes after a restart.", "agent.md §19",
+     "agent-4-restart", response_after_restart, NULL, FIXTURE_FRESH, true},
     S2("status/lost-001", "The process is gone without output: unknown; the record says undetermined.", "agent.md §13",
        "pxp-07 agent-2-storage", lost_process, NULL, FIXTURE_FRESH),
     S2("status/lost-002", "No pid: unknown; the record stays as it is.", "agent.md §13", "pxp-07 agent-2-storage",

@@ -351,13 +351,15 @@ bool conform_run(const struct conform_suite *suite, const struct conform_opts *g
         real_signal(s.world, SIGINT, on_interrupt, &s);
         real_signal(s.world, SIGTERM, on_terminate, &s);
         json_t *list = opts.json ? json_array() : NULL;
-        for (size_t i = 0; i < count && s.interrupted == NULL; i++) {
+        bool enough = false;
+        for (size_t i = 0; i < count && s.interrupted == NULL && !enough; i++) {
             uint64_t started = world_now_us(s.world);
             play(&s, &ones[i]);
             if (s.interrupted == NULL) {
                 *(s.failed ? &counts->failed : s.skipped != NULL ? &counts->skipped : &counts->passed) += 1;
                 report(&s, &ones[i], results, list, world_now_us(s.world) - started);
             }
+            enough = opts.fail_fast && s.failed;
             stage_clear(&s);
         }
         summary(&s, counts, list);

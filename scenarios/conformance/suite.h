@@ -36,6 +36,7 @@ struct conform_opts {
     bool tap;                              /* instead of the readable lines */
     bool json;                             /* likewise: one object at the end */
     bool verbose;                          /* transcripts of failed cases are long; of all, with this */
+    bool fail_fast;                        /* stop at the first case that fails */
     FILE *out;
 };
 

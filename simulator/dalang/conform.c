@@ -48,6 +48,7 @@ static const struct command_line *conform_line(struct conform_args *a, struct op
          "Instead: NAME.pem and NAME.key of clients, used in the order of their names.", &o->certs},
         {OPTION_STRING, "profile", 'p', "NAME", "reference or strict; the default is reference.", &a->profile},
         {OPTION_STRING, "only", 'o', "REGEX", "Only cases whose id matches.", &o->only},
+        {OPTION_FLAG, "fail-fast", 'x', NULL, "Stop at the first case that fails.", &o->fail_fast},
         {OPTION_DURATION, "patience", 0, "TIME", "How long an answer is waited for; the default is 10s.",
          &o->patience_ms},
         {OPTION_HEADING, NULL, 0, NULL, "Broker", NULL},
