@@ -205,6 +205,8 @@ static void read_step(struct loading *l, const struct doc_node *node, struct ste
     const struct doc_node *value = node->items[at];
     read_carried(node, value, s);
     if (strcmp(kind->name, "steps") == 0) {
+        json_decref(s->args); /* theirs are expanded one by one */
+        s->args = json_object();
         steps_read(l, value, &s->inner, &s->inner_count);
     } else if (strcmp(kind->name, "include") == 0) {
         include(l, value, s);
