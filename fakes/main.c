@@ -476,6 +476,7 @@ int main(int argc, char *argv[]) {
     struct error err = ERROR_INIT;
     int code = 0;
     mem_init_libraries();
+    real_no_core_files();
     enum option_result result = parse(&d.flags, argc, argv, &err);
     if (result == OPTION_PARSED && check_flags(&d.flags, &err)) {
         code = run(&d);

@@ -1,4 +1,5 @@
 /* GET /puppet/v3/environment_classes (puppetserver.md §13): the classes of all manifests with their parameters. */
+#include "base/digest.h"
 #include "base/mem.h"
 #include "fakes/puppetserver/manifests.h"
 #include <stdlib.h>
@@ -123,10 +124,39 @@ static json_t *all_classes(struct fake_puppetserver *ps, const struct ps_environ
     return json_pack("{s:o, s:s}", "files", files, "name", env->name);
 }
 
+/* Whether the client has this version: its tag, perhaps marked as that of a compressed answer. */
+static bool client_has(const struct ps_request *r, const char *tag) {
+    struct span given = span_of(http_header(r->ex, "if-none-match"));
+    if (span_ends_with(given, "--gzip")) {
+        given.len -= strlen("--gzip");
+    }
+    return span_eq_cstr(given, tag);
+}
+
+/* With the class cache switched on, answers carry a tag of what they say. */
+static void answer_cached(struct ps_request *r, json_t *classes) {
+    char *text = json_text(classes);
+    char tag[SHA256_HEX_LEN + 1];
+    sha256_hex(span_of(text), tag);
+    http_set_header(r->ex, "Etag", tag);
+    if (client_has(r, tag)) {
+        json_decref(classes);
+        ps_text(r, 304, "%s", "");
+    } else {
+        ps_json(r, 200, classes);
+    }
+    mem_free(text);
+}
+
 void ps_environment_classes(struct ps_request *r) {
     struct ps_environment env;
     if (ps_environment_of(r, &env)) {
-        ps_json(r, 200, all_classes(r->ps, &env));
+        json_t *classes = all_classes(r->ps, &env);
+        if (json_bool(r->ps->config, "environment_class_cache", false)) {
+            answer_cached(r, classes);
+        } else {
+            ps_json(r, 200, classes);
+        }
         ps_environment_close(&env);
     }
 }

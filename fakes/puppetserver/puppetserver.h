@@ -3,18 +3,28 @@
  * catalogs and reports of simulated agents. Answers as Puppet Server 7.9.5 was seen to.
  *
  * State ("puppetserver"; every key is optional):
- *   {"codedir": "/etc/puppetlabs/code",           environments are the directories in codedir/environments
- *    "basemodulepath": ["/etc/puppetlabs/code/modules"],
- *    "environments": {"production": {"modulepath": ["/home/me/modules"], "manifest": "/home/me/site.pp"}},
- *                                                 environments besides (or in place of) those in codedir
- *    "version": "7.9.5", "puppet_version": "7.23.0",
- *                                                 before 7 the environment catalog is served (puppetserver.md §14),
- * from 7 it is a 404 as recorded "static": {"staging": "urn:puppet:code-id:1:0123…;staging"},   code ids: versioned
- * code in that environment "static_in_uris": false,                     put static_file_content URIs with the code id
- * into task details "capability_types": ["Sql", "Http"],         besides lib/puppet/type/NAME.rb that say is_capability
- * => true "auth": {"orchestrator": ["orch.lab.example"], "enforce": true}, names let in where the shipped rules let
- * nobody in; enforce false: no checks "override": [{"method": "GET", "path": "/puppet/v3/tasks*", "status": 500,
- * "json": {…}}],   or "text", "content_type" "facts": {"node1": {…}}}                      as last submitted by agents
+ *   "codedir": "/etc/puppetlabs/code"             environments are the directories in codedir/environments
+ *   "basemodulepath": ["/etc/…/modules"]          behind the modules of each environment
+ *   "environments": {"production": {              environments besides (or in place of) those in codedir
+ *       "modulepath": [DIR], "manifest": FILE}}
+ *   "version": "7.9.5"                            before 7 the environment catalog is served (puppetserver.md §14)
+ *   "puppet_version": "7.23.0"                    of the header X-Puppet-Version
+ *   "static": {"staging": CODE_ID}                versioned code in that environment
+ *   "static_in_uris": false                       task details name static_file_content with the code id
+ *   "environment_class_cache": false              environment_classes has an Etag and heeds If-None-Match
+ *   "capability_types": ["Sql", "Http"]           besides lib/puppet/type/NAME.rb with is_capability => true
+ *   "class_components": false                     classes may be components of applications, too
+ *   "auth": {"orchestrator": ["orch"],            let in where the shipped rules let nobody in
+ *       "enforce": true}                          false: no checks
+ *   "override": [{"method": "GET", "path": GLOB,  answers in place of ours; or "text" and "content_type"
+ *       "status": 500, "json": {…}}]
+ *   "facts": {"node1": {…}}                       as last submitted by agents
+ *   "catalogs": {"node1": {"resources": […]}}     what catalogs hold; {"error": TEXT}: it does not compile
+ *   "certname": "puppet"                          of the server
+ *   "puppetdb": {"url": URL, "up": true}          named in answers; up false: catalogs are a 500
+ *   "ca": {"certificate": FILE, "crl": FILE}      what /puppet-ca/v1 gives
+ *   "code_content_command": PATH                  named in answers
+ *
  * POST /_fake/deploy {"environment": E, "from": DIR} copies a directory over codedir/environments/E and gives it a new
  * code id. GET /_fake/reports lists the reports received. */
 #ifndef DALANG_FAKES_PUPPETSERVER_H

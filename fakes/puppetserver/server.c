@@ -16,6 +16,7 @@ static const struct body_field state_fields[] = {
     {"puppet_version", BODY_STRING, false},
     {"static", BODY_OBJECT, false},
     {"static_in_uris", BODY_BOOL, false},
+    {"environment_class_cache", BODY_BOOL, false},
     {"class_components", BODY_BOOL, false},
     {"capability_types", BODY_STRINGS, false},
     {"auth", BODY_OBJECT, false},

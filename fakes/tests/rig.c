@@ -85,7 +85,7 @@ static bool is_answered(void *ctx) {
     return ((struct waiting *)ctx)->done;
 }
 
-static size_t put_headers(const struct ask *ask, struct world_header headers[4]) {
+static size_t put_headers(const struct ask *ask, struct world_header headers[5]) {
     size_t n = 0;
     if (ask->token != NULL) {
         headers[n++] = (struct world_header){"X-Authentication", ask->token};
@@ -96,6 +96,9 @@ static size_t put_headers(const struct ask *ask, struct world_header headers[4])
     if (ask->accept_encoding != NULL) {
         headers[n++] = (struct world_header){"Accept-Encoding", ask->accept_encoding};
     }
+    if (ask->if_none_match != NULL) {
+        headers[n++] = (struct world_header){"If-None-Match", ask->if_none_match};
+    }
     if (ask->body != NULL) {
         headers[n++] =
             (struct world_header){"Content-Type", ask->content_type != NULL ? ask->content_type : "application/json"};
@@ -104,7 +107,7 @@ static size_t put_headers(const struct ask *ask, struct world_header headers[4])
 }
 
 struct reply rig_ask(struct rig *r, const struct ask *ask) {
-    struct world_header headers[4];
+    struct world_header headers[5];
     struct waiting waiting = {.done = false};
     struct world_tls_files files = sim_tls_files(r->client, ask->cn != NULL ? ask->cn : "nobody");
     if (ask->cn == NULL) {

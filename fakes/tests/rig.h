@@ -29,7 +29,7 @@ struct ask {
     const char *path;   /* with query, as on the wire */
     const char *cn;     /* certificate of this name; NULL: none */
     const char *token;  /* X-Authentication */
-    const char *accept, *accept_encoding;
+    const char *accept, *accept_encoding, *if_none_match;
     const char *content_type; /* NULL with a body: application/json */
     const char *body;
     size_t body_len;    /* 0: strlen(body) */

@@ -260,6 +260,41 @@ static void metadata_has_the_asked_checksum(void **state) {
     json_decref(code_get(b, "/puppet/v3/file_metadatas/pluginfacts" ENV, 404));
 }
 
+static void classes_may_be_tagged(void **state) {
+    struct code_bench *b = *state;
+    const char *path = "/puppet/v3/environment_classes" ENV;
+    code_file(b, "production/modules/m/manifests/init.pp", "class m { }\n");
+    struct reply r = rig_ask(&b->rig, &(struct ask){.path = path, .cn = "orch"});
+    assert_int_equal(r.status, 200);
+    assert_null(reply_header(&r, "etag"));
+    reply_clear(&r);
+    json_decref(rig_json(&b->rig,
+                         &(struct ask){.method = "PATCH",
+                                       .path = "/_fake/state",
+                                       .body = "{\"puppetserver\": {\"environment_class_cache\": true}}"},
+                         204));
+    r = rig_ask(&b->rig, &(struct ask){.path = path, .cn = "orch"});
+    char *tag = str_dup(reply_header(&r, "etag")), *packed = str_printf("%s--gzip", tag);
+    assert_int_equal(strlen(tag), 64);
+    reply_clear(&r);
+    const struct {
+        const char *tag;
+        int status;
+    } cases[] = {{tag, 304}, {packed, 304}, {"other", 200}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        r = rig_ask(&b->rig, &(struct ask){.path = path, .cn = "orch", .if_none_match = cases[i].tag});
+        assert_int_equal(r.status, cases[i].status);
+        assert_string_equal(reply_header(&r, "etag"), tag);
+        reply_clear(&r);
+    }
+    code_file(b, "production/modules/m/manifests/more.pp", "class m::more { }\n");
+    r = rig_ask(&b->rig, &(struct ask){.path = path, .cn = "orch", .if_none_match = tag});
+    assert_int_equal(r.status, 200);
+    reply_clear(&r);
+    mem_free(tag);
+    mem_free(packed);
+}
+
 static void bad_environments_are_refused(void **state) {
     struct code_bench *b = *state;
     static const struct {
@@ -533,6 +568,7 @@ int main(void) {
         T(files_are_confined_to_their_mounts),
         T(links_to_files_are_followed_and_links_to_directories_not_walked),
         T(metadata_has_the_asked_checksum),
+        T(classes_may_be_tagged),
         T(bad_environments_are_refused),
         T(plans_are_listed_once),
         T(versioned_code_is_served_by_its_id),
