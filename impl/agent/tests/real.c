@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #define PREFIX "http://puppetlabs.com/"
-enum { PATIENCE_S = 30 };
+enum { PATIENCE_S = 120 };
 
 /* ---------------------------------------------------------------------------------------- files */
 

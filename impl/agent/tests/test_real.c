@@ -2,10 +2,12 @@
 #include "agent/tests/real.h"
 #include "base/digest.h"
 #include "base/mem.h"
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static int setup(void **state) {
     *state = real_new();
@@ -198,7 +200,10 @@ static void files_directories_and_links_are_placed(void **state) {
 static void many_tasks_at_once(void **state) {
     struct real *r = *state;
     enum { COUNT = 200, POOL = 4 };
-    char *params = str_printf("{\"command\":\"while [ ! -e %s/go ]; do sleep 0.2; done; echo done\"}", r->dir);
+    char *gate = real_path(r, "gate"), *params = str_printf("{\"command\":\"read x < %s; echo done\"}", gate);
+    assert_int_equal(mkfifo(gate, 0600), 0);
+    int fd = open(gate, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
     for (int i = 0; i < COUNT; i++) {
         char *id = str_printf("many-%d", i);
         real_request(r, true, id, "command", "run", params);
@@ -208,11 +213,15 @@ static void many_tasks_at_once(void **state) {
         real_expect(r, "rpc_provisional_response");
     }
     assert_in_range(real_proc_number(r, "Threads:"), 1, 1 + POOL);
-    real_write(r, "go", "");
+    for (int i = 0; i < COUNT; i++) { /* a line for each of them */
+        assert_int_equal(write(fd, "\n", 1), 1);
+    }
     for (int i = 0; i < COUNT; i++) {
         assert_non_null(strstr(real_expect(r, "rpc_non_blocking_response")->data, "\"stdout\":\"done\\n\""));
     }
+    close(fd);
     mem_free(params);
+    mem_free(gate);
 }
 
 static void a_killed_group_is_still_told(void **state) {
