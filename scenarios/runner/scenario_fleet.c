@@ -74,11 +74,12 @@ static json_t *behaviours_of(const struct doc_node *node) {
     return spec;
 }
 
-/* The message begins with the place: "tasks.echo: …" */
+/* The message begins with the place: "puppet_run.status: …", or with the name of a task. */
 static const struct doc_node *place_of(const struct doc_node *node, const char *message) {
     const char *end = strstr(message, ": "), *quote = strstr(message, "unknown key \"");
     char *path = end != NULL ? span_dup((struct span){message, (size_t)(end - message)}) : str_dup("");
-    const struct doc_node *at = doc_at(node, path), *key_node = NULL;
+    const struct doc_node *task = doc_get(doc_get(node, "tasks"), path), *key_node = NULL;
+    const struct doc_node *at = task != NULL ? task : doc_at(node, path);
     if (quote != NULL) {
         const char *name = strchr(quote, '"') + 1;
         char *key = span_dup((struct span){name, strcspn(name, "\"")});

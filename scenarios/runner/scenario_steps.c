@@ -38,13 +38,13 @@ static const struct shape *common_shape(const char *key) {
 }
 
 /* as_user and expect_error may stand beside the step's own key: they belong to its map. */
-static bool takes_key(const struct step_kind *kind, const char *key) {
+static const struct shape *own_shape(const struct step_kind *kind, const char *key) {
     for (const struct shape_key *k = kind->shape->keys; k != NULL && k->name != NULL; k++) {
         if (strcmp(k->name, key) == 0) {
-            return true;
+            return k->shape;
         }
     }
-    return false;
+    return NULL;
 }
 
 static const struct step_kind *kind_of(struct loading *l, const struct doc_node *node, size_t *at) {
@@ -188,7 +188,10 @@ static void read_step(struct loading *l, const struct doc_node *node, struct ste
         const char *key = node->keys[i]->text;
         const struct shape *common = common_shape(key);
         bool moved = strcmp(key, "as_user") == 0 || strcmp(key, "expect_error") == 0;
-        if (i != at && common != NULL && moved && !takes_key(kind, key)) {
+        if (i != at && moved) {
+            common = own_shape(kind, key);
+        }
+        if (i != at && moved && common == NULL) {
             problem(l->problems, node->keys[i], "%s has no %s", kind->name, key);
             ok = false;
         } else {
