@@ -327,7 +327,7 @@ void soak_run(const struct soak_opts *opts, struct soak_result *out) {
     faults_free(s.faults);
     simulated_free(s.simulated);
     world_tls_free(s.tls);
-    sim_run(s.sim, sim_now_us(s.sim) + SIM_HOUR); /* programs of the agents end */
+    sim_run(s.sim, sim_now_us(s.sim) + SIM_HOUR); /* connections that are half open end */
     take_violations(&s);
     out->trace_hash = sim_trace_hash(s.sim);
     out->events = sim_event_count(s.sim);

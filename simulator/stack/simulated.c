@@ -444,6 +444,7 @@ void simulated_free(struct simulated *s) {
     if (s == NULL) {
         return;
     }
+    sim_programs_drop(s->opts.sim);
     client_free(s->client);
     world_tls_free(s->client_tls);
     for (uint32_t i = 0; s->agents != NULL && i < s->opts.agents; i++) {

@@ -48,7 +48,7 @@ bool simulated_restart(struct simulated *s, const char *component, struct error 
 bool simulated_revoke(struct simulated *s, const char *certname, struct error *err);
 bool simulated_renew(struct simulated *s, const char *certname, struct error *err);
 uint64_t simulated_programs_started(const struct simulated *s);
-/* Frees all cores at once; the sim stays. */
+/* Frees all cores at once, and programs with them; the sim stays. */
 void simulated_free(struct simulated *s);
 
 #endif

@@ -422,19 +422,23 @@ void sim_process_after_crash(struct sim_host *h) {
     }
 }
 
-void sim_process_free(struct sim *sim) {
-    for (size_t i = 0; i < sim->host_count; i++) {
-        sim_process_after_crash(sim->hosts[i]);
-    }
+void sim_programs_drop(struct sim *sim) {
     for (struct map_iter i = map_iter(&sim->processes); map_next(&i);) {
         process_vanish(i.value);
     }
-    map_free(&sim->processes);
     for (struct list_link *k; (k = list_pop_front(&sim->programs)) != NULL;) {
         struct program *p = LIST_ITEM(k, struct program, link);
         mem_free(p->name);
         mem_free(p);
     }
+}
+
+void sim_process_free(struct sim *sim) {
+    for (size_t i = 0; i < sim->host_count; i++) {
+        sim_process_after_crash(sim->hosts[i]);
+    }
+    sim_programs_drop(sim);
+    map_free(&sim->processes);
 }
 
 bool sim_process_check_idle(const struct sim_host *h, struct buf *report) {

@@ -165,6 +165,25 @@ static void test_signals(void **state) {
     sim_free(s.sim);
 }
 
+/* Runs do not outlive who registered their program, and it cannot be started again. */
+static void test_dropped(void **state) {
+    struct seen s;
+    (void)state;
+    setup(&s);
+    world_process_forget(start(&s, "slow", true));
+    assert_int_equal(sim_process_count(s.sim), 1);
+    sim_programs_drop(s.sim);
+    assert_int_equal(sim_process_count(s.sim), 0);
+    sim_run(s.sim, SIM_MINUTE);
+    assert_string_equal(s.log, "");
+    assert_int_equal(s.exits, 0);
+    start(&s, "slow", true);
+    sim_run(s.sim, 2 * SIM_MINUTE);
+    assert_int_equal(s.exits, 1);
+    assert_false(s.exit.started);
+    sim_free(s.sim);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_output_in_time),
@@ -172,6 +191,7 @@ int main(void) {
         cmocka_unit_test(test_power_failure_ends_it),
         cmocka_unit_test(test_paused_actor),
         cmocka_unit_test(test_signals),
+        cmocka_unit_test(test_dropped),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
