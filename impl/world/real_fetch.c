@@ -15,6 +15,9 @@ enum {
     BODY_MAX_DEFAULT = 64 * 1024 * 1024,
     HEADERS_MAX = 256,
     HEADER_BYTES_MAX = 128 * 1024,
+    /* Servers end idle connections (Puppet's after 30 s), and libcurl takes an unread close_notify for a sign of life:
+     * a request sent there would fail. */
+    KEPT_IDLE_MAX_S = 15,
 };
 
 struct real_fetch {
@@ -303,6 +306,7 @@ static void set_limits(struct real_fetch *f, const struct world_fetch_opts *opts
     uint64_t total_ms = opts->timeout_ms != 0 ? opts->timeout_ms : TOTAL_MS_DEFAULT;
     real_curl()->easy_setopt(f->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)connect_ms);
     real_curl()->easy_setopt(f->easy, CURLOPT_TIMEOUT_MS, (long)total_ms);
+    real_curl()->easy_setopt(f->easy, CURLOPT_MAXAGE_CONN, (long)KEPT_IDLE_MAX_S);
     f->body_max = opts->body_max != 0 ? opts->body_max : BODY_MAX_DEFAULT;
 }
 

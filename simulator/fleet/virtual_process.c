@@ -24,11 +24,12 @@ struct seat {
     const struct behaviours *behaviours;
     const char *node;
     struct rng rng;
+    struct list running; /* its own, by seat_link: looking one up must not cost more in a large fleet */
 };
 
 struct process {
     struct world_process base;
-    struct list_link link;
+    struct list_link link, seat_link;
     struct seat *seat;
     int64_t pid;
     struct timer timer;
@@ -52,6 +53,7 @@ struct virtual_processes *virtual_processes_new(const struct virtual_processes_o
 static void process_free(struct process *p) {
     world_timer_stop(p->seat->all->opts.clock, &p->timer);
     list_remove(&p->seat->all->running, &p->link);
+    list_remove(&p->seat->running, &p->seat_link);
     made_up_free(&p->result);
     mem_free(p->spool_dir);
     mem_free(p);
@@ -160,9 +162,9 @@ static const struct world_process_ops ops;
 /* Of the shell's commands one is understood: that which ends a run by force, for it names the run's spool directory. */
 static void obey_shell(struct seat *seat, const char *const *argv, struct made_up *out) {
     out->status = 1;
-    LIST_EACH (link, &seat->all->running) {
-        struct process *p = LIST_ITEM(link, struct process, link);
-        const char *id = p->seat == seat && p->spool_dir != NULL ? strrchr(p->spool_dir, '/') : NULL;
+    LIST_EACH (link, &seat->running) {
+        struct process *p = LIST_ITEM(link, struct process, seat_link);
+        const char *id = p->spool_dir != NULL ? strrchr(p->spool_dir, '/') : NULL;
         if (id != NULL && strstr(argv[2], "kill") != NULL && strstr(argv[2], id) != NULL) {
             p->killed = SIGKILL;
             world_timer_start(seat->all->opts.clock, &p->timer, 0, on_end, p);
@@ -187,6 +189,7 @@ static struct world_process *spawn(void *impl, const struct world_spawn *opts,
     p->on_output = opts->on_output;
     p->ctx = ctx;
     list_push_back(&v->running, &p->link);
+    list_push_back(&seat->running, &p->seat_link);
     v->started++;
 
     struct agent_exec exec = {.argv = opts->argv};
@@ -223,9 +226,9 @@ static void forget(struct world_process *p) {
 }
 
 static struct process *find(const struct seat *seat, int64_t pid) {
-    LIST_EACH (link, &seat->all->running) {
-        struct process *p = LIST_ITEM(link, struct process, link);
-        if (p->pid == pid && p->seat == seat) {
+    LIST_EACH (link, &seat->running) {
+        struct process *p = LIST_ITEM(link, struct process, seat_link);
+        if (p->pid == pid) {
             return p;
         }
     }
@@ -261,18 +264,21 @@ static const struct world_process_ops ops = {spawn, pid_of, forget, alive, send_
 void virtual_processes_join(struct virtual_processes *v, struct world *w, const struct behaviours *behaviours,
                             const char *node) {
     struct seat *seat = mem_alloc(sizeof(*seat));
-    *seat = (struct seat){v, w, behaviours, node, rng_derive(v->opts.seed, "behaviour", node)};
+    *seat = (struct seat){.all = v,
+                          .world = w,
+                          .behaviours = behaviours,
+                          .node = node,
+                          .rng = rng_derive(v->opts.seed, "behaviour", node)};
+    list_init(&seat->running);
     w->process = &ops;
     w->process_impl = seat;
 }
 
 void virtual_processes_leave(struct virtual_processes *v, struct world *w) {
+    (void)v;
     struct seat *seat = w->process_impl;
-    LIST_EACH_SAFE (link, next, &v->running) {
-        struct process *p = LIST_ITEM(link, struct process, link);
-        if (p->seat == seat) {
-            process_free(p);
-        }
+    LIST_EACH_SAFE (link, next, &seat->running) {
+        process_free(LIST_ITEM(link, struct process, seat_link));
     }
     mem_free(seat);
     w->process_impl = NULL;
