@@ -77,7 +77,7 @@ static json_t *user_vars(const struct run *r) {
 }
 
 static void make_vars(struct run *r) {
-    r->vars = json_deep_copy(r->scenario->vars);
+    r->vars = json_object();
     json_set(r->vars, "seed", json_integer((json_int_t)r->opts->seed));
     json_set(r->vars, "world", json_string(r->opts->world == SCENARIO_SIM ? "sim" : "real"));
     json_set(r->vars, "stack", stack_vars(r));

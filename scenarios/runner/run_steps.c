@@ -105,6 +105,35 @@ void run_step_done(struct run *r, json_t *result) {
     again_in(r, wait_us);
 }
 
+/* What came out of variables must still be what the step's table says: a map, with texts where texts belong. */
+static bool settle(struct run *r) {
+    const struct shape *shape = r->step->kind->shape;
+    if (shape->type != SHAPE_MAP) {
+        return true;
+    }
+    if (!json_is_object(r->args)) {
+        run_step_failed(r, "a map", NULL);
+        return false;
+    }
+    for (const struct shape_key *k = shape->keys; k->name != NULL; k++) {
+        json_t *value = json_object_get(r->args, k->name);
+        if (k->shape->type != SHAPE_TEXT || value == NULL || json_is_string(value)) {
+            continue;
+        }
+        char *text = json_text(value);
+        if (json_is_object(value) || json_is_array(value)) {
+            char *expected = str_printf("%s: a text", k->name);
+            run_step_failed(r, expected, text);
+            mem_free(expected);
+            mem_free(text);
+            return false;
+        }
+        json_set(r->args, k->name, json_string(text));
+        mem_free(text);
+    }
+    return true;
+}
+
 static void act(void *ctx) {
     struct run *r = ctx;
     struct error err = ERROR_INIT;
@@ -115,7 +144,7 @@ static void act(void *ctx) {
         run_step_failed(r, "every variable is known", err.msg);
     } else if (within != NULL && !(json_is_string(within) && duration_us(json_string_value(within), &within_us))) {
         run_step_failed(r, "within: a duration", json_string_value(within));
-    } else {
+    } else if (settle(r)) {
         r->deadline_us = within != NULL ? r->stage->ops->now_us(r->stage) + within_us : 0;
         char *text = step_text(r);
         run_say(r, "%s:%u %s", r->step->file, r->step->line, text);
@@ -220,7 +249,29 @@ static void advance(void *ctx) {
     }
 }
 
+/* Variables may use those that are always there, and those above them. */
+static bool expand_vars(struct run *r) {
+    const char *name;
+    json_t *given;
+    json_object_foreach(r->scenario->vars, name, given) {
+        struct error err = ERROR_INIT;
+        json_t *value = vars_expand(given, r->vars, &err);
+        if (value == NULL) {
+            char *what = str_printf("the variable %s", name);
+            run_fail(r, what, "every variable in it is known", err.msg);
+            mem_free(what);
+            error_clear(&err);
+            return false;
+        }
+        json_set(r->vars, name, value);
+    }
+    return true;
+}
+
 void run_begin(struct run *r) {
+    if (!expand_vars(r)) {
+        return;
+    }
     r->frames[0] = (struct frame){.steps = r->scenario->steps, .count = r->scenario->step_count};
     r->depth = 1;
     again_in(r, 0);

@@ -91,6 +91,23 @@ static char *text_at(const struct doc_node *node, const char *key) {
     return value != NULL && value->kind == DOC_TEXT ? str_dup(value->text) : NULL;
 }
 
+/* Stack and fleet are made before any variable is known; what tasks and plans hold is their own. */
+static void refuse_variables(struct loading *l, const struct doc_node *node) {
+    static const char *const own[] = {"tasks", "plans", "files"};
+    if (node != NULL && shape_is_open(node)) {
+        problem(l->problems, node, "variables are put in only within steps");
+    }
+    for (size_t i = 0; node != NULL && i < node->count; i++) {
+        bool skip = false;
+        for (size_t k = 0; node->kind == DOC_MAP && k < sizeof(own) / sizeof(own[0]); k++) {
+            skip = skip || strcmp(node->keys[i]->text, own[k]) == 0;
+        }
+        if (!skip) {
+            refuse_variables(l, node->items[i]);
+        }
+    }
+}
+
 static void read_scenario(struct loading *l, const struct doc_node *node, struct scenario *s) {
     size_t before = l->problems->count;
     s->file = l->names[l->depth - 1];
@@ -99,6 +116,8 @@ static void read_scenario(struct loading *l, const struct doc_node *node, struct
         return;
     }
     const struct doc_node *steps = doc_get(node, "steps");
+    refuse_variables(l, doc_get(node, "stack"));
+    refuse_variables(l, doc_get(node, "fleet"));
     if (l->problems->count == before) {
         s->name = text_at(node, "name");
         s->about = text_at(node, "about");

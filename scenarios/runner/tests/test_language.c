@@ -63,7 +63,9 @@ static const struct {
      "2:17: \"Demo Greet\" is no name such as demo or demo::greet"},
     {"name: x\nstack: {files: {\"../a\": b}}\nsteps: []\n", "2:17: \"../a\" is no path below the modules directory"},
     {"name: x\nstack: {modules: here}\nsteps: []\n", "2:18: no directory can be read here"},
+    {"name: x\nstack: {services: {rbac: \"${a}\"}}\nsteps: []\n", "2:26: variables are put in only within steps"},
     /* fleet */
+    {"name: x\nfleet: {connect: \"${a}\"}\nsteps: []\n", "2:18: variables are put in only within steps"},
     {"name: x\nfleet: {count: 0}\nsteps: []\n", "2:16: a group has 1 to 100000 agents"},
     {"name: x\nfleet: {count: 5000}\nsteps: []\n", "2:8: at most 1000 agents can be real; more: worlds: [sim]"},
     {"name: x\nfleet: {count: 2, name: same.example.com}\nsteps: []\n",
