@@ -8,6 +8,8 @@
     { NULL, "GET", path, NULL, 200, want, NULL, UNTIL }
 #define POST(path, body, status, want)                                                                                 \
     { NULL, "POST", path, body, status, want, NULL, 0 }
+#define POST_PLAN(path, body, want)                                                                                    \
+    { NULL, "POST", path, body, 202, want, NULL, PLANS }
 #define CASE(id, statement, source, covers, fixture, ...)                                                              \
     { "orchestrator/" id, statement, source, covers, plays_rows, ROWS(__VA_ARGS__), fixture, false }
 
@@ -149,10 +151,10 @@ const struct conform_case orchestrator_job_cases[] = {
          POST("/command/plan_finish", "{'plan_job': '${pj}', 'result': '', 'status': 'success'}", 202, NULL)),
     CASE("plan/run-001", "A plan runs on the server and ends; its last event says so.", "orchestrator-api.md §3.8, §6",
          "orch-plan-run orch-plan-jobs", "plan",
-         POST("/command/plan_run",
-              "{'plan_name': '${plan}', 'params': {}, 'environment': '${env}', 'description': 'conformance', "
-              "'userdata': {'a': 1}}",
-              202, "{'name': '$keep:pj'}"),
+         POST_PLAN("/command/plan_run",
+                   "{'plan_name': '${plan}', 'params': {}, 'environment': '${env}', 'description': 'conformance', "
+                   "'userdata': {'a': 1}}",
+                   "{'name': '$keep:pj'}"),
          GET_UNTIL("/plan_jobs/${pj}",
                    "{'state': '$or:success|failure', 'finished_timestamp': '$time', 'options': {'plan_name': "
                    "'${plan}', 'description': 'conformance', '...': 0}, 'userdata': {'a': 1}, '...': 0}"),
@@ -162,13 +164,13 @@ const struct conform_case orchestrator_job_cases[] = {
          GET("/plan_jobs/${pj}/event/${event}",
              "{'id': '${event}', 'type': '$or:plan_finished|plan_failed', '...': 0}")),
     CASE("plan/run-002", "Parameters wrapped in value.", "orchestrator-api.md §3.9", "orch-plan-run", "plan",
-         POST("/command/environment_plan_run", "{'plan_name': '${plan}', 'params': {}, 'environment': '${env}'}", 202,
-              "{'name': '$keep:pj'}"),
+         POST_PLAN("/command/environment_plan_run", "{'plan_name': '${plan}', 'params': {}, 'environment': '${env}'}",
+                   "{'name': '$keep:pj'}"),
          GET_UNTIL("/plan_jobs/${pj}", "{'state': '$or:success|failure', '...': 0}")),
     CASE("plan/stop-001", "Stopping a plan that is over changes nothing.", "orchestrator-api.md §3.4",
          "orch-stop orch-plan-run", "plan",
-         POST("/command/plan_run", "{'plan_name': '${plan}', 'params': {}, 'environment': '${env}'}", 202,
-              "{'name': '$keep:pj'}"),
+         POST_PLAN("/command/plan_run", "{'plan_name': '${plan}', 'params': {}, 'environment': '${env}'}",
+                   "{'name': '$keep:pj'}"),
          GET_UNTIL("/plan_jobs/${pj}", "{'state': '$keep:state', 'finished_timestamp': '$time', '...': 0}"),
          POST("/command/stop_plan", "{'plan_job': '${pj}'}", 202, "{'name': '${pj}'}"),
          GET("/plan_jobs/${pj}", "{'state': '${state}', '...': 0}")),

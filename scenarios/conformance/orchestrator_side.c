@@ -136,7 +136,13 @@ void plays(struct stage *s, const struct row *rows) {
             struct asked a;
             ask(s, r, &a);
             char *got = differs(s, r, &a);
+            bool without_plans =
+                (r->flags & PLANS) != 0 && a.status == 500 && strstr(a.body.ptr, "plan executor") != NULL;
             buf_free(&a.body);
+            if (without_plans) {
+                mem_free(got);
+                skips(s, "the orchestrator has no plan executor");
+            }
             if (got == NULL) {
                 break;
             }

@@ -14,6 +14,7 @@
 enum row_flags {
     UNTIL = 1, /* ask again until it matches */
     PLAIN = 2, /* no Content-Type */
+    PLANS = 4, /* a server that says it cannot run plans at all skips the case */
 };
 
 struct row {
