@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "simulator/dalang/commands.h"
+#include "simulator/dalang/control.h"
 #include "simulator/dalang/detached.h"
 #include "simulator/dalang/surroundings.h"
 #include "simulator/stack/local.h"
@@ -28,6 +29,7 @@ struct up {
     const struct command_line *cl;
     struct world *world;
     struct local *local;
+    struct control *control; /* faults that others ask for */
     char *dir;
     bool own_dir; /* a temporary one, removed at the end */
     struct timer timer;
@@ -258,6 +260,8 @@ static void stop(struct up *u) {
 }
 
 static void end_stack(struct up *u) {
+    control_free(u->control);
+    u->control = NULL;
     local_stop(u->local, on_stopped, u);
 }
 
@@ -433,6 +437,13 @@ static int run(struct up *u) {
         real_signal(u->world, SIGINT, on_signal, u);
         real_signal(u->world, SIGTERM, on_signal, u);
         ok = start(u, &log, &err);
+    }
+    if (ok) {
+        u->control = control_new(u->world, local_stack(u->local), u->dir, &err);
+        ok = u->control != NULL;
+        if (!ok) {
+            local_free(u->local);
+        }
     }
     if (ok) {
         start_children(u);
