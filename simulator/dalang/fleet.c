@@ -66,6 +66,11 @@ static void restart(void *ctx) {
     r->source.restart_all(r->source.ctx);
 }
 
+static void make_storm(void *ctx) {
+    struct fleet_run *r = ctx;
+    r->source.storm(r->source.ctx);
+}
+
 static void on_child_failed(void *ctx, struct error *err) {
     struct fleet_run *r = ctx;
     if (!error_is_set(&r->failure)) {
@@ -127,7 +132,7 @@ static bool start_here(struct fleet_run *r, const struct logger *log, struct err
 
 static bool start_ranks(struct fleet_run *r, struct error *err) {
     r->ranks = fleet_ranks_new(r->world, &r->source, stop_now, r);
-    struct fleet_source all = {r->ranks, fleet_ranks_add_to, NULL, NULL};
+    struct fleet_source all = {r->ranks, fleet_ranks_add_to, NULL, NULL, NULL};
     return r->args.part != 0 || start_watch(r, &all, r->args.parts, err);
 }
 
@@ -139,6 +144,7 @@ static void run_until_stopped(struct fleet_run *r) {
     real_signal(r->world, SIGINT, stop, r);
     real_signal(r->world, SIGTERM, stop, r);
     real_signal(r->world, SIGUSR1, restart, r);
+    real_signal(r->world, SIGUSR2, make_storm, r);
     if (r->args.for_ms != 0 && !r->args.is_child) {
         world_timer_start(r->world, &r->end, r->args.for_ms, stop, r);
     }

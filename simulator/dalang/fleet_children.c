@@ -108,6 +108,10 @@ static void restart_all(void *ctx) {
     signal_all(ctx, SIGUSR1);
 }
 
+static void make_storm(void *ctx) {
+    signal_all(ctx, SIGUSR2);
+}
+
 static void stop(void *ctx, void (*done)(void *ctx), void *done_ctx) {
     struct fleet_children *all = ctx;
     all->stopping = true;
@@ -120,7 +124,7 @@ static void stop(void *ctx, void (*done)(void *ctx), void *done_ctx) {
 }
 
 struct fleet_source fleet_children_source(struct fleet_children *c) {
-    return (struct fleet_source){c, add_to, restart_all, stop};
+    return (struct fleet_source){c, add_to, restart_all, make_storm, stop};
 }
 
 /* ---- start and end */

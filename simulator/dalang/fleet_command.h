@@ -16,7 +16,7 @@ struct fleet_args {
         *slow_agents_text, *part_text;
     uint64_t agents, first, rate, pcp, seed, for_ms, processes, storm_every_ms, storm_down_ms, restart_every_ms,
         slow_link, link_delay_ms;
-    bool json, own_keys, external, die_with_parent;
+    bool json, own_keys, external, reference, die_with_parent;
     /* derived */
     uint32_t churn_per_million, slow_per_million;
     uint32_t part, parts; /* which of how many this process runs */
@@ -27,6 +27,7 @@ struct fleet_source {
     void *ctx;
     void (*add_to)(void *ctx, struct tally *sum);
     void (*restart_all)(void *ctx);
+    void (*storm)(void *ctx);
     /* Says good-bye; done once it is over. */
     void (*stop)(void *ctx, void (*done)(void *ctx), void *done_ctx);
 };

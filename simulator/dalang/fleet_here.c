@@ -165,6 +165,15 @@ static void restart_all(void *ctx) {
     }
 }
 
+static void make_storm(void *ctx) {
+    struct fleet_here *h = ctx;
+    for (size_t i = 0; i < h->roster->count && !h->stopped; i++) {
+        if (h->parts[i].fleet != NULL) {
+            fleet_storm(h->parts[i].fleet, h->args->storm_down_ms);
+        }
+    }
+}
+
 /* ---- the end: good-bye to the brokers, then to PuppetDB */
 
 static void wait_for_reports(void *ctx) {
@@ -213,18 +222,14 @@ static void stop(void *ctx, void (*done)(void *ctx), void *done_ctx) {
 }
 
 struct fleet_source fleet_here_source(struct fleet_here *h) {
-    return (struct fleet_source){h, add_to, restart_all, stop};
+    return (struct fleet_source){h, add_to, restart_all, make_storm, stop};
 }
 
 /* ---- trouble that it makes */
 
 static void on_storm(void *ctx) {
     struct fleet_here *h = ctx;
-    for (size_t i = 0; i < h->roster->count; i++) {
-        if (h->parts[i].fleet != NULL) {
-            fleet_storm(h->parts[i].fleet, h->args->storm_down_ms);
-        }
-    }
+    make_storm(h);
     world_timer_start(h->world, &h->storm, h->args->storm_every_ms, on_storm, h);
 }
 
@@ -343,6 +348,7 @@ static bool start_part(struct fleet_here *h, size_t i, const struct logger *log,
         .link_bytes_per_s = a->slow_link,
         .link_delay_ms = a->link_delay_ms,
         .link_slow_per_million = a->slow_per_million,
+        .reference = a->reference,
         .behaviours = e->behaviours,
         .seed = a->seed,
         .report = on_report,

@@ -57,9 +57,12 @@ static void add_trouble(struct add *t, struct fleet_args *a) {
         &a->churn_text);
     add(t, OPTION_DURATION, "restart-every", 0, "TIME", "All end and start again (also on SIGUSR1).",
         &a->restart_every_ms);
-    add(t, OPTION_DURATION, "storm-every", 0, "TIME", "All lose their connections at once.", &a->storm_every_ms);
+    add(t, OPTION_DURATION, "storm-every", 0, "TIME", "All lose their connections at once (also on SIGUSR2).",
+        &a->storm_every_ms);
     add(t, OPTION_DURATION, "storm-down", 0, "TIME", "For so long the brokers cannot be reached then; 3s.",
         &a->storm_down_ms);
+    add(t, OPTION_FLAG, "reference", 0, NULL,
+        "Agents that come back by the reference's schedule, not by ours, which spreads them.", &a->reference);
     add(t, OPTION_UINT, "slow-link", 0, "BYTES", "Each connection carries so many bytes per second each way.",
         &a->slow_link);
     add(t, OPTION_DURATION, "link-delay", 0, "TIME", "A byte takes so long each way.", &a->link_delay_ms);
@@ -102,7 +105,7 @@ const struct command_line *fleet_line(struct fleet_args *a) {
         "Puppet runs do is\n"
         "made up (--behaviour). It runs until Ctrl-C, SIGTERM or --for, and says what was left undone. SIGUSR1 "
         "restarts "
-        "all agents.\n"
+        "all agents, SIGUSR2 takes the brokers from them for a while.\n"
         "Brokers at 127.x.x.x are reached from source addresses all over 127.0.0.0/8, so that ports do not run out.\n"
         "Exit codes: 0; 1 when no agent ever connected or a process of the fleet failed; 2 usage; 3 configuration.",
         table};

@@ -78,6 +78,7 @@ static void on_failed(void *ctx, struct agent *a, struct span why) {
     struct fleet *f = ctx;
     (void)a;
     f->tally->n.failures++;
+    f->tally->n.refused += span_find_span(why, SPAN("refused")) >= 0;
     tally_error(f->tally, why);
 }
 
@@ -173,12 +174,14 @@ static void member_free(struct member *m) {
 
 /* ---- starting, at the rate asked for */
 
-/* Without a rate: as fast as the broker takes them, FLEET_BURST under way at a time. Those that fail to connect must
- * not hold up the others for ever, so every second lets some more begin. */
+/* Without a rate: as fast as the broker takes them, FLEET_BURST attempts under way at a time. Those that failed and
+ * pause hold nobody up. */
 static uint32_t due_by_now(const struct fleet *f) {
-    uint64_t elapsed_us = now_us(f) - f->begun_us;
-    uint64_t due = f->opts.per_second == 0 ? f->tally->n.connects + FLEET_BURST * (1 + elapsed_us / 1000000)
-                                           : elapsed_us * f->opts.per_second / 1000000 + 1;
+    const struct tally_counts *n = &f->tally->n;
+    uint64_t under_way = n->attempts - n->connects - n->failures;
+    uint64_t due = f->opts.per_second != 0   ? (now_us(f) - f->begun_us) * f->opts.per_second / 1000000 + 1
+                   : under_way < FLEET_BURST ? f->started + FLEET_BURST - under_way
+                                             : f->started;
     return due < f->opts.count ? (uint32_t)due : f->opts.count;
 }
 
@@ -300,6 +303,7 @@ static void configure(struct fleet *f) {
     f->config.modules = f->modules;
     f->config.exec_wrapper = "dalang-exec";
     f->config.shell = "/bin/sh";
+    f->config.reference = opts->reference;
     f->hooks = (struct agent_hooks){.connected = on_connected,
                                     .disconnected = on_disconnected,
                                     .access = on_access,

@@ -33,7 +33,8 @@ struct fleet_opts {
     uint32_t churn_per_million;               /* of the agents that end and start again per minute */
     uint64_t link_bytes_per_s, link_delay_ms; /* of slow links; 0: as fast as it goes */
     uint32_t link_slow_per_million;           /* agents that have them; 0: all */
-    const struct behaviours *behaviours;      /* borrowed */
+    bool reference; /* agents that connect, and lose what they cannot send, as the reference does */
+    const struct behaviours *behaviours; /* borrowed */
     uint64_t seed;
     /* A virtual Puppet run's report, as PuppetDB's "store report" 8; borrowed. May be NULL. */
     void (*report)(void *ctx, const char *node, const json_t *report);

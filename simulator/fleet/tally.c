@@ -17,6 +17,7 @@ static const struct {
     {"attempts", TOTAL, "Attempts to connect."},
     {"connects", TOTAL, "Attempts that succeeded."},
     {"failures", TOTAL, "Attempts that failed."},
+    {"refused", TOTAL, "Of them those that nobody listened to."},
     {"disconnects", TOTAL, "Connections that were lost or ended."},
     {"restarts", TOTAL, "Agents that were ended and started again."},
     {"storms", TOTAL, "Outages that the fleet made."},

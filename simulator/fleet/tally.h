@@ -15,6 +15,7 @@ struct tally_counts {
     uint64_t attempts;       /* to connect */
     uint64_t connects;       /* that succeeded */
     uint64_t failures;       /* that did not */
+    uint64_t refused;        /* of them: nobody listened */
     uint64_t disconnects;    /* connections lost, or ended by churn and restarts */
     uint64_t restarts;       /* agents ended and started again: churn, mass restarts */
     uint64_t storms;         /* outages made by --storm-every */
