@@ -140,15 +140,41 @@ static bool fill(struct run *r) {
 
 /* ---- asking */
 
+static uint64_t same(const struct bench_storage *b, size_t job) {
+    (void)b;
+    return job;
+}
+
+static uint64_t last_page(const struct bench_storage *b, size_t job) {
+    (void)job;
+    return b->jobs > 50 ? b->jobs - 50 : 0;
+}
+
 static const struct page {
-    const char *key, *label, *path; /* %zu: a job's number */
+    const char *key, *label, *path, *more; /* path, a number, more; without more: path alone */
+    uint64_t (*number)(const struct bench_storage *b, size_t job);
 } pages[] = {
-    {"jobs", "jobs, newest 50", "/orchestrator/v1/jobs?limit=50"},
-    {"jobs_last_page", "jobs, the last page", "/orchestrator/v1/jobs?limit=50&offset=%zu"},
-    {"job", "one job", "/orchestrator/v1/jobs/%zu"},
-    {"events", "events of a job, 100", "/orchestrator/v1/jobs/%zu/events?limit=100"},
-    {"nodes", "nodes of a job, 100", "/orchestrator/v1/jobs/%zu/nodes?limit=100"},
+    {"jobs", "jobs, newest 50", "/orchestrator/v1/jobs?limit=50", NULL, NULL},
+    {"jobs_last_page", "jobs, the last page", "/orchestrator/v1/jobs?limit=50&offset=", "", last_page},
+    {"job", "one job", "/orchestrator/v1/jobs/", "", same},
+    {"nodes", "nodes of a job, 100", "/orchestrator/v1/jobs/", "/nodes?limit=100", same},
+    {"events_all", "events of a job, all of them", "/orchestrator/v1/jobs/", "/events", same},
+    {"events", "events of a job, last 100", "/orchestrator/v1/jobs/", "/events?start=", same},
 };
+enum { POLLED_EVENTS = 100 };
+
+static char *path_of(const struct run *r, const struct page *page, size_t job) {
+    struct buf path = BUF_INIT;
+    buf_append_cstr(&path, page->path);
+    if (page->more != NULL) {
+        buf_printf(&path, "%llu%s", (unsigned long long)page->number(r->b, job), page->more);
+    }
+    if (span_ends_with(buf_span(&path), "start=")) { /* events are numbered as they were stored */
+        const uint64_t last = (uint64_t)job * (2 * r->b->nodes + 1);
+        buf_printf(&path, "%llu", (unsigned long long)(last > POLLED_EVENTS ? last - POLLED_EVENTS + 1 : 1));
+    }
+    return buf_take(&path);
+}
 
 static bool measure(struct run *r, const struct page *page, size_t column) {
     struct histogram *h = mem_alloc(sizeof(*h));
@@ -157,18 +183,11 @@ static bool measure(struct run *r, const struct page *page, size_t column) {
     histogram_clear(h);
     say(r, page->label, r->b->requests, r->b->requests);
     for (size_t i = 0; ok && i < r->b->requests; i++) {
-        const size_t job = 1 + i * 7919 % r->b->jobs;
-        const size_t last = r->b->jobs > 50 ? r->b->jobs - 50 : 0;
-        struct buf path = BUF_INIT;
-        const char *number = strstr(page->path, "%zu");
-        buf_append(&path, page->path, number != NULL ? (size_t)(number - page->path) : strlen(page->path));
-        if (number != NULL) {
-            buf_printf(&path, "%zu%s", strstr(page->path, "offset") != NULL ? last : job, number + 3);
-        }
+        char *path = path_of(r, page, 1 + i * 7919 % r->b->jobs);
         double took_ms = 0;
-        ok = bench_api_ask(&r->rig.api, path.ptr, NULL, NULL, &took_ms, r->err);
+        ok = bench_api_ask(&r->rig.api, path, NULL, NULL, &took_ms, r->err);
         histogram_record(h, (uint64_t)(took_ms * 1000));
-        buf_free(&path);
+        mem_free(path);
     }
     if (ok) {
         const char *const keys[] = {"p50", "p99"};
