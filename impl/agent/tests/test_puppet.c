@@ -229,11 +229,17 @@ static void blanks_do_not_hide_a_flag(void **state) {
     }
 }
 
+/* The command that does so in the background. */
+static char *release_lock_after_first_run(const struct puppet_rig *f) {
+    return str_printf("(while [ ! -e %s/runs ]; do sleep 0.1; done; rm %s/agent_catalog_run_lockfile) &", f->dir,
+                      f->dir);
+}
+
 static void a_lock_is_waited_for(void **state) {
     const struct puppet_rig *f = *state;
     rig_put(f, "agent_catalog_run_lockfile", "1");
     rig_put(f, "report.yaml", "--- !ruby/object:X\nstatus: changed\n");
-    char *command = str_printf("(sleep 0.5; rm %s/agent_catalog_run_lockfile) &", f->dir);
+    char *command = release_lock_after_first_run(f);
     assert_int_equal(system(command), 0);
     int code;
     char *input = rig_request(f, "{\"flags\":[]}"), *output = rig_run(f, "run", input, &code);
@@ -249,7 +255,7 @@ static void a_lock_that_is_always_taken(void **state) {
     const struct puppet_rig *f = *state;
     rig_put(f, "agent_catalog_run_lockfile", "1");
     rig_put(f, "relock", "");
-    char *command = str_printf("(sleep 0.5; rm %s/agent_catalog_run_lockfile) &", f->dir);
+    char *command = release_lock_after_first_run(f);
     assert_int_equal(system(command), 0);
     int code;
     char *input = rig_request(f, "{\"flags\":[]}"), *output = rig_run(f, "run", input, &code);
