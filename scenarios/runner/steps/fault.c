@@ -1,4 +1,4 @@
-/* fault, heal and checkpoint. What a fault may say: simulator/faults/faults.h. */
+/* fault and heal. What a fault may say: simulator/faults/faults.h. */
 #include "base/mem.h"
 #include "scenarios/runner/run.h"
 #include "scenarios/runner/service_fault.h"
@@ -64,21 +64,8 @@ static void begin_heal(struct run *r, const json_t *args) {
     }
 }
 
-static void begin_checkpoint(struct run *r, const json_t *args) {
-    struct stage *s = run_stage(r);
-    struct buf broken = BUF_INIT;
-    (void)args;
-    if (s->ops->sound(s, &broken)) {
-        run_step_done(r, NULL);
-    } else {
-        run_step_failed(r, "all invariants hold", broken.ptr);
-    }
-    buf_free(&broken);
-}
-
 const struct step_kind fault_steps[] = {
     {"fault", "begin a fault", &shape_fault, begin_fault},
     {"heal", "end every fault", &shape_heal, begin_heal},
-    {"checkpoint", "assert the invariants now", &shape_any, begin_checkpoint},
     {NULL, NULL, NULL, NULL},
 };

@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-static const struct step_kind *const families[] = {job_steps, expect_steps, api_steps,  cli_steps,
-                                                   pcp_steps, fault_steps,  file_steps, flow_steps};
+static const struct step_kind *const families[] = {job_steps,   expect_steps,     api_steps,  cli_steps, pcp_steps,
+                                                   fault_steps, checkpoint_steps, file_steps, flow_steps};
 
 const struct step_kind *step_kind_at(size_t i) {
     for (size_t f = 0; f < sizeof(families) / sizeof(families[0]); f++) {

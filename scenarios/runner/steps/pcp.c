@@ -7,14 +7,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const struct shape_key connect_keys[] = {{"certificate", &shape_text, false},
-                                                {"type", &shape_text, false},
-                                                {"version", &shape_count, false},
-                                                {"broker", &shape_text, false},
-                                                {"associate", &shape_bool, false},
-                                                {"path", &shape_text, false},
-                                                {"refused", &shape_bool, false},
-                                                {NULL, NULL, false}};
+static const struct shape_key connect_keys[] = {{"certificate", &shape_text, false}, {"type", &shape_text, false},
+                                                {"version", &shape_count, false},    {"broker", &shape_text, false},
+                                                {"associate", &shape_bool, false},   {"path", &shape_text, false},
+                                                {"refused", &shape_bool, false},     {NULL, NULL, false}};
 static const struct shape shape_connect = {.type = SHAPE_MAP, .keys = connect_keys};
 static const struct shape_key send_keys[] = {
     {"message_type", &shape_text, false}, {"target", &shape_text, false},      {"sender", &shape_text, false},
@@ -56,7 +52,7 @@ struct raw_client {
     enum pcp_version version;
     struct ws_peer *peer; /* NULL: closed */
     bool open, associate;
-    bool refused; /* it is expected not to open */
+    bool refused;   /* it is expected not to open */
     int close_code; /* 0: not closed */
     char *close_text;
     json_t *received; /* messages, in order */

@@ -29,6 +29,6 @@ const struct step_kind *step_kind_find(const char *name);
 
 /* The families' tables end with a NULL name. */
 extern const struct step_kind job_steps[], expect_steps[], api_steps[], cli_steps[], pcp_steps[], fault_steps[],
-    file_steps[], flow_steps[];
+    checkpoint_steps[], file_steps[], flow_steps[];
 
 #endif
