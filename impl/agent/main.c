@@ -16,8 +16,6 @@
 #include <string.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { GOODBYE_MS = 1000, SETTLE_MS = 200, TRIM_MS = 1000, CREDENTIAL_FILES = 4 };
 
 struct daemon {
@@ -383,6 +381,7 @@ int main(int argc, char **argv) {
     struct daemon d = {.directory = NULL};
     struct error err = ERROR_INIT;
     mem_init_libraries();
+    real_no_core_files();
     setvbuf(stdout, NULL, _IOLBF, 0);
     struct agent_user user = {.is_root = getuid() == 0, .home = getenv("HOME")};
     if (!user.is_root && user.home == NULL) {

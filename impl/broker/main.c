@@ -329,6 +329,7 @@ int main(int argc, char *argv[]) {
     struct error err = ERROR_INIT;
     int code = 0;
     mem_init_libraries();
+    real_no_core_files();
     mallopt(M_ARENA_MAX, 1);
     switch (parse(&d.flags, argc, argv, &err)) {
     case OPTION_PARSED:

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -276,3 +277,9 @@ const struct world_process_ops real_process_ops = {
     .signal = pid_signal,
     .birth = pid_birth,
 };
+
+void real_no_core_files(void) {
+#ifndef __SANITIZE_ADDRESS__
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
