@@ -279,7 +279,8 @@ static bool make_puppet(struct daemon *d, struct error *err) {
                                           .path = d->flags.database,
                                           .generate = d->flags.generate,
                                           .seed = d->flags.seed,
-                                          .token_permits = d->rbac != NULL ? fake_rbac_token_permits : NULL,
+                                          .token_permits =
+                                              d->rbac != NULL && !d->flags.plain ? fake_rbac_token_permits : NULL,
                                           .token_ctx = d->rbac,
                                           .log = &d->log};
         d->puppetdb = fake_puppetdb_new(d->world, &opts, err);

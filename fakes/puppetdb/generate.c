@@ -68,9 +68,10 @@ static json_t *processors_fact(uint64_t count) {
 
 static json_t *memory_fact(struct dice *d, uint64_t gib) {
     uint64_t total = gib << 30, used = total / 100 * (10 + below(d, 80));
+    uint64_t share = total != 0 ? used * 10000 / total : 0;
     return json_pack("{s:{s:I, s:I, s:I, s:o}}", "system", "total_bytes", (json_int_t)total, "used_bytes",
                      (json_int_t)used, "available_bytes", (json_int_t)(total - used), "capacity",
-                     text("%.2f%%", (double)(used * 10000 / total) / 100.0));
+                     text("%.2f%%", (double)share / 100.0));
 }
 
 static json_t *networking_fact(struct dice *d, const char *name, const char *domain, size_t n) {

@@ -130,7 +130,7 @@ static void end(struct printer *p, char bracket, bool empty) {
 }
 
 static void separate(struct printer *p) {
-    bool members = p->open.len > 0 && p->open.ptr[p->open.len - 1] == '{';
+    bool members = span_ends_with(buf_span(&p->open), "{");
     buf_append_char(p->out, ',');
     if (members) {
         new_line(p);

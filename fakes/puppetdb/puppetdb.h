@@ -31,8 +31,8 @@ struct fake_puppetdb_opts {
     size_t generate;     /* nodes to make up, see fake_puppetdb_generate(); POST /_fake/reset makes them up again */
     uint64_t seed;
     /* Whether the RBAC token of a request without a certificate gives this permission ("nodes:view_data:*",
-     * "nodes:edit_data:*"). On false err says why: kind "puppetlabs.rbac/…" is a 401, "denied" a 403. NULL: tokens are
-     * not looked at. */
+     * "nodes:edit_data:*"). On false err says why: kind "puppetlabs.rbac/…" is a 401, "denied" a 403. Without either
+     * it is a 401. NULL: tokens are not looked at; whoever got through the handshake may do everything. */
     bool (*token_permits)(void *ctx, const char *token, const char *permission, struct error *err);
     void *token_ctx;
     const struct logger *log;

@@ -308,8 +308,10 @@ static const struct sql_entity sql_entities[ENTITY_COUNT] = {
                               "fact_value v ON v.id = l.value JOIN node n ON n.id = l.node JOIN factset fs ON fs.node "
                               "= l.node LEFT JOIN environment e ON e.id = fs.environment",
                               "l.node", fact_content_fields},
-    [ENTITY_FACT_NAMES] = {"(SELECT name FROM fact_name WHERE id IN (SELECT name FROM fact)) fn", NULL,
-                           fact_name_fields},
+    /* Of facts that are nothing but an empty list or object PuppetDB keeps no path, and thus no name. */
+    [ENTITY_FACT_NAMES] = {"(SELECT name FROM fact_name WHERE id IN (SELECT name FROM fact WHERE value NOT IN ('[]', "
+                           "'{}'))) fn",
+                           NULL, fact_name_fields},
     [ENTITY_FACT_PATHS] = {"path_type t JOIN fact_path p ON p.id = t.path JOIN fact_name fn ON fn.id = p.name", NULL,
                            fact_path_fields},
     [ENTITY_FACTSETS] = {"factset fs JOIN node n ON n.id = fs.node LEFT JOIN environment e ON e.id = fs.environment "

@@ -114,7 +114,8 @@ static void form_clear(struct catalog_form *f) {
 
 static void send_catalog(struct ps_request *r, json_t *catalog) {
     const char *accept = http_header(r->ex, "accept");
-    bool rich = accept != NULL && strstr(accept, "application/vnd.puppet.rich+json") != NULL;
+    bool rich =
+        accept != NULL && (strstr(accept, "application/vnd.puppet.rich+json") != NULL || strcmp(accept, "*/*") == 0);
     http_set_header(r->ex, "X-Puppet-Compiler-Name", json_str(r->ps->config, "certname"));
     ps_json_as(r, 200, rich ? "application/vnd.puppet.rich+json; charset=utf-8" : "application/json;charset=utf-8",
                catalog);

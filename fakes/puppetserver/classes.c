@@ -32,7 +32,8 @@ static json_t *literal(const struct pl_node *n) {
         const struct pl_node *key = item->kind == PL_PAIR ? item->children[0] : NULL;
         json_t *value = literal(key != NULL ? item->children[1] : item);
         bool good =
-            value != NULL && (n->kind == PL_LIST ? key == NULL : key->kind == PL_STRING || key->kind == PL_NAME);
+            value != NULL &&
+            (n->kind == PL_LIST ? key == NULL : key != NULL && (key->kind == PL_STRING || key->kind == PL_NAME));
         if (!good) {
             json_decref(value);
             json_decref(all);

@@ -34,7 +34,7 @@ void ps_environments_list(struct ps_request *r) {
 
 /* A module's "author/name" and version from its metadata.json; the bare name without one. */
 static json_t *module_json(struct world *w, const struct ps_environment *env, const char *name) {
-    char *dir = ps_any_module_dir(w, env, name);
+    char *dir = ps_module_dir(w, env, name);
     char *path = ps_join(dir, "metadata.json");
     struct buf text = BUF_INIT;
     json_t *metadata = world_file_read(w, path, MODULE_METADATA_MAX, &text, NULL)
@@ -55,7 +55,7 @@ static json_t *module_json(struct world *w, const struct ps_environment *env, co
 
 static json_t *environment_modules(struct ps_request *r, const struct ps_environment *env) {
     size_t count;
-    char **names = ps_any_module_names(r->ps->base.world, env, &count);
+    char **names = ps_module_names(r->ps->base.world, env, &count);
     json_t *modules = json_array();
     for (size_t i = 0; i < count; i++) {
         json_array_append_new(modules, module_json(r->ps->base.world, env, names[i]));

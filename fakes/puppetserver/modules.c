@@ -62,7 +62,7 @@ static bool metadata_complete(struct world *w, const char *dir) {
     return complete;
 }
 
-char *ps_any_module_dir(struct world *w, const struct ps_environment *env, const char *name) {
+static char *any_module_dir(struct world *w, const struct ps_environment *env, const char *name) {
     for (size_t i = 0; i < env->modulepath_count && ps_module_name_legal(span_of(name)); i++) {
         char *dir = ps_join(env->modulepath[i], name);
         if (ps_is_dir(w, dir)) {
@@ -74,7 +74,7 @@ char *ps_any_module_dir(struct world *w, const struct ps_environment *env, const
 }
 
 char *ps_module_dir(struct world *w, const struct ps_environment *env, const char *name) {
-    char *dir = ps_any_module_dir(w, env, name); /* an incomplete one also hides those behind it */
+    char *dir = any_module_dir(w, env, name); /* an incomplete one also hides those behind it */
     if (dir != NULL && !metadata_complete(w, dir)) {
         mem_free(dir);
         return NULL;
@@ -109,7 +109,7 @@ static size_t leave_out_incomplete(struct world *w, const struct ps_environment 
     return kept;
 }
 
-char **ps_any_module_names(struct world *w, const struct ps_environment *env, size_t *count) {
+static char **any_module_names(struct world *w, const struct ps_environment *env, size_t *count) {
     char **all = NULL;
     size_t cap = 0;
     *count = 0;
@@ -136,7 +136,7 @@ char **ps_any_module_names(struct world *w, const struct ps_environment *env, si
 }
 
 char **ps_module_names(struct world *w, const struct ps_environment *env, size_t *count) {
-    char **names = ps_any_module_names(w, env, count);
+    char **names = any_module_names(w, env, count);
     *count = leave_out_incomplete(w, env, names, *count);
     return names;
 }

@@ -95,10 +95,7 @@ bool ps_environment_of_file(struct ps_request *r, const char *what, struct ps_en
 /* The directory of a module (the first in the module path), mem_free() it; NULL: none. */
 char *ps_module_dir(struct world *w, const struct ps_environment *env, const char *name);
 char **ps_module_names(struct world *w, const struct ps_environment *env, size_t *count); /* sorted, each once */
-/* Puppet does not load a module whose metadata.json lacks what a published module has; the two above leave it out,
- * these two do not. */
-char *ps_any_module_dir(struct world *w, const struct ps_environment *env, const char *name);
-char **ps_any_module_names(struct world *w, const struct ps_environment *env, size_t *count);
+/* Both leave out a module whose metadata.json lacks what a published module has: Puppet does not load it. */
 bool ps_module_name_legal(struct span name);
 char *ps_join(const char *dir, const char *name); /* "dir/name", mem_free() it */
 bool ps_is_dir(struct world *w, const char *path);

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "fieldpath.h"
+#include "lowercase.h"
 #include "quote.h"
 #include <stdarg.h>
 #include <string.h>
@@ -179,10 +180,7 @@ static json_t *latest_report(struct expander *x, const struct entity *e, const j
 static json_t *of_tag(json_t *node) {
     struct buf text = BUF_INIT;
     quote_plain(&text, json_array_get(node, 2));
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        text.ptr[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-    }
+    lowercase(&text);
     json_t *lower = json_stringn(text.ptr != NULL ? text.ptr : "", text.len);
     buf_free(&text);
     return json_pack("[O, s, o]", json_array_get(node, 0), "tags", lower);

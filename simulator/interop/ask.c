@@ -1,10 +1,11 @@
 /* See ask.h. */
 #include "simulator/interop/ask.h"
 #include "base/mem.h"
+#include "wire/gzip.h"
 #include "world/real.h"
 #include <string.h>
 
-enum { HEADERS_MAX = 16 };
+enum { HEADERS_MAX = 16, BODY_MAX = 64 * 1024 * 1024 };
 
 bool asker_open(struct asker *a, struct world *w, const char *ca_dir, const char *foreign_dir, struct error *err) {
     *a = (struct asker){.world = w, .ca_dir = ca_dir, .foreign_dir = foreign_dir, .contexts = json_object()};
@@ -82,7 +83,10 @@ static void on_response(void *ctx, const struct world_response *r) {
     for (size_t i = 0; i < r->header_count; i++) {
         json_set(p->answer->headers, r->headers[i].name, json_string(r->headers[i].value));
     }
-    buf_append_span(&p->answer->body, r->body);
+    const char *encoding = world_response_header(r, "content-encoding");
+    if (encoding == NULL || strcmp(encoding, "gzip") != 0 || !gzip_inflate(&p->answer->body, r->body, BODY_MAX, NULL)) {
+        buf_append_span(&p->answer->body, r->body);
+    }
 }
 
 bool asker_ask(struct asker *a, const char *base_url, const char *method, const char *target, const char *cn,

@@ -6,7 +6,7 @@
 #include "world/certs.h"
 #include "world/world.h"
 
-enum { ASK_TIMEOUT_MS = 90000 };
+enum { ASK_TIMEOUT_MS = 600000 };
 
 /* Certificates are made in ca_dir as they are needed; "foreign" is that of another CA, in foreign_dir. */
 struct asker {

@@ -50,6 +50,14 @@ static json_t *rule_of(const struct compare *c, const char *name, const char *pa
     return NULL;
 }
 
+bool compare_ties(const struct compare *c, const char *name) {
+    json_t *rule = rule_of(c, name, "order");
+    if (rule != NULL) {
+        json_set(rule, "used", json_true());
+    }
+    return rule != NULL;
+}
+
 /* ---- canonical forms */
 
 struct canon {
@@ -66,6 +74,13 @@ static int by_text(const void *a, const void *b) {
 
 /* Rows without an order: those of the answer, and what is nested as "data" (expanded columns) or "modules". */
 static bool is_set(const struct canon *n, const char *part) {
+    char *order = str_printf("order of %s", part);
+    json_t *rule = rule_of(n->c, n->name, order);
+    mem_free(order);
+    if (rule != NULL) {
+        json_set(rule, "used", json_true());
+        return true;
+    }
     return (!n->ordered && strcmp(part, "body") == 0) || span_ends_with(span_of(part), ".data") ||
            span_ends_with(span_of(part), ".modules");
 }

@@ -72,7 +72,8 @@ static bool compare_one(struct run *r, const char *name, const json_t *recorded,
     bool ok = asker_ask(&r->asker, r->fake, q.method, q.target, q.cn, q.headers, span_of(q.body), &fake, err) &&
               asker_ask(&r->asker, r->real, q.method, q.target, q.cn, q.headers, span_of(q.body), &real, err);
     if (ok) {
-        char *why = compare_answers(&r->compare, name, q.ordered, &fake, &real);
+        bool ordered = q.ordered && !compare_ties(&r->compare, name);
+        char *why = compare_answers(&r->compare, name, ordered, &fake, &real);
         r->sent++;
         r->different += why != NULL;
         if (why != NULL) {
@@ -159,7 +160,8 @@ static bool compare_added(struct run *r, struct error *err) {
     json_t *item;
     const json_t *all = r->added != NULL ? fixture_added(&r->fixture, "requests") : NULL;
     json_array_foreach(json_object_get(all, r->added), i, item) {
-        char *name = str_printf("changed-%zu", i + 1);
+        const char *text = json_string_value(item); /* short ones are called by what they ask */
+        char *name = text != NULL ? str_dup(text) : str_printf("changed-%zu", i + 1);
         json_t *recorded = added_request(item);
         bool ok = !chosen(r, name) || compare_one(r, name, recorded, err);
         json_decref(recorded);

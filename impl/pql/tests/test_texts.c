@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "pql/fieldpath.h"
+#include "pql/lowercase.h"
 #include "pql/plan.h"
 #include "pql/query_text.h"
 #include <setjmp.h>
@@ -50,6 +51,22 @@ static void test_times(void **state) {
         }
     }
     json_decref(times);
+}
+
+static void test_lowercase(void **state) {
+    (void)state;
+    static const char *const pairs[][2] = {
+        {"", ""},         {"NGINX_1", "nginx_1"}, {"ÉdgeÀÖØÞ×", "édgeàöøþ×"}, {"ĀĎŁŽĶ", "āďłžķ"}, {"āďłž", "āďłž"},
+        {"ΑΣΩΈ", "ασωέ"}, {"ЖЁЯѠ", "жёяѡ"},       {"世界🚀", "世界🚀"},         {"\xc3", "\xc3"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        struct buf text = BUF_INIT;
+        buf_append_cstr(&text, pairs[i][0]);
+        lowercase(&text);
+        char *got = buf_take(&text);
+        assert_string_equal(got, pairs[i][1]);
+        mem_free(got);
+    }
 }
 
 static void test_json(void **state) {
@@ -174,8 +191,8 @@ static void test_field_paths(void **state) {
 int main(void) {
     mem_init_libraries();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_times),     cmocka_unit_test(test_json),        cmocka_unit_test(test_json_limits),
-        cmocka_unit_test(test_languages), cmocka_unit_test(test_field_paths),
+        cmocka_unit_test(test_times),       cmocka_unit_test(test_lowercase), cmocka_unit_test(test_json),
+        cmocka_unit_test(test_json_limits), cmocka_unit_test(test_languages), cmocka_unit_test(test_field_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,8 +3,8 @@
  *     puppetdb-bench [--nodes 10000] [--runs 20] [--seed 1] [--json]
  *
  * The fleet is made up in memory (about 100 facts a node). Each query runs from its text to the text of its answer, on
- * one thread; the median and the slowest run are printed. Exit 1 when `inventory` by a fact takes more than 20 ms or
- * the process holds more than 300 MB. */
+ * one thread; processor time of the median and the slowest run are printed. Exit 1 when `inventory` by a fact takes
+ * more than 20 ms or the process holds more than 300 MB. */
 #include "base/mem.h"
 #include "base/option.h"
 #include "fakes/puppetdb/internal.h"
@@ -37,9 +37,10 @@ static const struct {
     {"nodes[count()]{ latest_report_status = \"failed\" }", false},
 };
 
+/* Of the processor: all is computed in memory on one thread, so other work on the machine does not count. */
 static int64_t now_us(void) {
     struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
@@ -106,6 +107,7 @@ static bool measure(struct fake_puppetdb *p, size_t runs, bool json) {
             printf("%8.2f ms  slowest %8.2f ms  %9zu bytes  %s\n", (double)median / 1000, (double)slowest / 1000, bytes,
                    queries[q].query);
         }
+        fflush(stdout);
     }
     return good;
 }
