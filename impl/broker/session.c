@@ -93,7 +93,7 @@ static struct verdict judge_association(struct peer *p, struct span type) {
     char id[37];
     struct pcp_message m = {
         .message_type = SPAN(PCP_ASSOCIATE_REQUEST), .target = SPAN(PCP_SERVER_URI), .sender = peer_uri(p)};
-    if (!span_eq_cstr(type, PCP_TYPE_SERVER) && !span_eq_cstr(type, "*") && pcp_uri_parse(peer_uri(p), NULL) &&
+    if (!span_eq_cstr(type, PCP_TYPE_SERVER) && pcp_uri_parse(peer_uri(p), NULL) && !pcp_uri_is_wildcard(peer_uri(p)) &&
         authorize(b, ws_identity(p->ws), &m)) {
         return VERDICT(0, NULL);
     }

@@ -28,7 +28,9 @@ static void append_field(struct buf *out, struct span field) {
             from = i + 1;
         }
     }
-    buf_append(out, field.ptr + from, field.len - from);
+    if (from < field.len) {
+        buf_append(out, field.ptr + from, field.len - from);
+    }
 }
 
 static struct span or_server(struct span uri) {
