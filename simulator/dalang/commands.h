@@ -38,8 +38,6 @@ int conform_command(int argc, char *const argv[]);
 void conform_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx);
 int scenario_command(int argc, char *const argv[]);
 void scenario_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx);
-int tap_command(int argc, char *const argv[]);
-void tap_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx);
 int fault_command(int argc, char *const argv[]);
 void fault_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx);
 int tap_command(int argc, char *const argv[]);

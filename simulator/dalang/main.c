@@ -32,7 +32,6 @@ const struct dalang_command dalang_commands[] = {
     {"bench", "throughput, latency and cost of brokers and stacks", bench_command, bench_describe},
     {"conform", "hold any broker, agent or orchestrator against the protocols", conform_command, conform_describe},
     {"scenario", "run, check and list scenario files", scenario_command, scenario_describe},
-    {"tap", "show what clients and a PCP broker say, decoded", tap_command, tap_describe},
     {"fault", "faults on a running stack", fault_command, fault_describe},
     {"tap", "show what clients and a PCP broker say, decoded", tap_command, tap_describe},
     {"env", "print what a shell needs to use a running stack", env_command, env_describe},
