@@ -61,7 +61,9 @@ static uint16_t port_of(const struct stack *s, const char *component) {
         {"console", STACK_PORT_CONSOLE, 4433},           {"puppetdb", STACK_PORT_PUPPETDB, 8081},
         {"puppetserver", STACK_PORT_PUPPETSERVER, 8140},
     };
-    if (s->opts.port_base == 0) {
+    bool replaced = (s->opts.puppetdb_url != NULL && strcmp(component, "puppetdb") == 0) ||
+                    (s->opts.puppetserver_url != NULL && strcmp(component, "puppetserver") == 0);
+    if (s->opts.port_base == 0 || replaced) { /* the real one may have the product's port on this machine */
         return 0;
     }
     bool product = s->opts.port_base == STACK_PRODUCT_PORTS;
