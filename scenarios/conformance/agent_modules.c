@@ -2,73 +2,74 @@
 #include "base/mem.h"
 #include "scenarios/conformance/agent_side.h"
 
-#define ACTION(name, input, results)                                                                                   \
-    "{\"name\": \"" name "\", \"description\": \"x\", \"input\": " input ", \"results\": " results "}"
-#define OPEN "{\"type\": \"object\"}"
-#define NEEDS_A "{\"type\": \"object\", \"required\": [\"a\"], \"properties\": {\"a\": {\"type\": \"integer\"}}}"
-#define METADATA(text) "#!/bin/sh\ncase $1 in\nmetadata) cat <<'EOF'\n" text "\nEOF\n;;\n"
-#define SOUND "{\"description\": \"x\", \"actions\": [" ACTION("run", OPEN, OPEN) "]}"
-#define RUN "run) cat ;;\nesac\n"
+/* Metadata is written here with single quotes; they become double ones. */
+#define OPEN "{'type': 'object'}"
+#define RUN "{'name': 'run', 'description': 'x', 'input': " OPEN ", 'results': " OPEN "}"
+#define SOUND "{'description': 'x', 'actions': [" RUN "]}"
+#define NEEDS_COLOUR                                                                                                   \
+    "{'description': 'x', 'configuration': {'type': 'object', 'required': ['colour']}, 'actions': [" RUN "]}"
 
+static const char conf_metadata[] = "{'description': 'for conformance', 'actions': ["
+                                    "{'name': 'copy', 'input': {}, 'results': {}},"
+                                    "{'name': 'needs', 'input': {'required': ['a']}, 'results': {}},"
+                                    "{'name': 'fail', 'input': {}, 'results': {'type': 'object'}},"
+                                    "{'name': 'garbage', 'input': {}, 'results': {}},"
+                                    "{'name': 'garbled', 'input': {}, 'results': {}},"
+                                    "{'name': 'wrong', 'input': {}, 'results': {'required': ['a']}},"
+                                    "{'name': 'silent', 'input': {}, 'results': {}},"
+                                    "{'name': 'nothing', 'input': {}, 'results': {'type': 'object'}},"
+                                    "{'name': 'write', 'input': {}, 'results': {'type': 'object'}},"
+                                    "{'name': 'five', 'input': {}, 'results': {}}]}";
+
+static const char conf_script[] = "case $1 in\n"
+                                  "copy|needs) cat ;;\n"
+                                  "fail) echo '{\"a\": 1}'; exit 1 ;;\n"
+                                  "garbage) echo 'no JSON' ;;\n"
+                                  "garbled) echo 'no JSON'; echo 'so it is' >&2 ;;\n"
+                                  "wrong) echo '{\"b\": 1}' ;;\n"
+                                  "silent|nothing) ;;\n"
+                                  "write) in=$(cat)\n"
+                                  "  of() { printf '%s' \"$in\" | sed 's/.*\"'$1'\" *: *\"\\([^\"]*\\)\".*/\\1/'; }\n"
+                                  "  printf '{\"written\": true}' > \"$(of stdout)\"\n"
+                                  "  printf 'beside' > \"$(of stderr)\"\n"
+                                  "  echo 0 > \"$(of exitcode)\" ;;\n"
+                                  "five) exit 5 ;;\n"
+                                  "esac\n";
+
+/* script: what is run for any other action than metadata; NULL: it prints its input. */
 static const struct {
-    const char *name, *text;
+    const char *name, *metadata, *script;
 } modules[] = {
-    {"conf",
-     METADATA(
-         "{\"description\": \"for conformance\", \"actions\": [" ACTION("copy", OPEN, OPEN) ", " ACTION("needs", NEEDS_A, OPEN) ", " ACTION("fail", OPEN, OPEN) ", " ACTION(
-             "garbage", OPEN,
-             OPEN) ", " ACTION("garbled", OPEN,
-                               OPEN) ", " ACTION("wrong", OPEN,
-                                                 NEEDS_A) ", " ACTION("silent", OPEN,
-                                                                      "{}") ", " ACTION("nothing", OPEN,
-                                                                                        OPEN) ", " ACTION("write", OPEN,
-                                                                                                          OPEN) ","
-                                                                                                                " " ACTION(
-                                                                                                                    "fi"
-                                                                                                                    "v"
-                                                                                                                    "e",
-                                                                                                                    OPEN,
-                                                                                                                    OPEN) "]}") "copy|needs) cat ;;\n"
-                                                                                                                                "fail) echo '{\"a\": 1}'; exit 1 ;;\n"
-                                                                                                                                "garbage) echo 'no JSON' ;;\n"
-                                                                                                                                "garbled) echo 'no JSON'; echo 'so it is' >&2 ;;\n"
-                                                                                                                                "wrong) echo '{\"b\": 1}' ;;\n"
-                                                                                                                                "silent|nothing) ;;\n"
-                                                                                                                                "write) in=$(cat)\n"
-                                                                                                                                "  of() { printf '%s' \"$in\" | sed 's/.*\"'$1'\" *: *\"\\([^\"]*\\)\".*/\\1/'; }\n"
-                                                                                                                                "  printf '{\"written\": true}' > \"$(of stdout)\"; printf 'beside' > \"$(of stderr)\"; echo 0 > \"$(of exitcode)\" ;;\n"
-                                                                                                                                "five) exit 5 ;;\nesac\n"},
-    {"two", METADATA("{\"description\": \"x\", \"actions\": [" ACTION("run", OPEN, OPEN) ", " ACTION(
-                "again", OPEN, OPEN) "]}") "run|again) cat ;;\nesac\n"},
-    {"sent-away.sh", METADATA(SOUND) RUN},
-    {"noisy", "#!/bin/sh\necho 'a warning' >&2\n" /* anything on stderr disables */ "cat <<'EOF'\n" SOUND "\nEOF\n"},
-    {"nothing-said", "#!/bin/sh\n"},
-    {"not-json", "#!/bin/sh\necho certainly not\n"},
-    {"no-description", METADATA("{\"actions\": [" ACTION("run", OPEN, OPEN) "]}") RUN},
-    {"no-actions", METADATA("{\"description\": \"x\"}") RUN},
-    {"extra-key", METADATA("{\"description\": \"x\", \"actions\": [" ACTION("run", OPEN, OPEN) "], \"extra\": 1}") RUN},
-    {"extra-action-key",
-     METADATA(
-         "{\"description\": \"x\", \"actions\": [{\"name\": \"run\", \"input\": {}, \"results\": {}, \"extra\": 1}]}")
-         RUN},
-    {"no-input", METADATA("{\"description\": \"x\", \"actions\": [{\"name\": \"run\", \"results\": {}}]}") RUN},
-    {"no-results", METADATA("{\"description\": \"x\", \"actions\": [{\"name\": \"run\", \"input\": {}}]}") RUN},
-    {"no-name", METADATA("{\"description\": \"x\", \"actions\": [{\"input\": {}, \"results\": {}}]}") RUN},
-    {"bad-schema", METADATA("{\"description\": \"x\", \"actions\": [{\"name\": \"run\", \"input\": {\"type\": \"no "
-                            "such type\"}, \"results\": {}}]}") RUN},
-    {"list-schema",
-     METADATA("{\"description\": \"x\", \"actions\": [{\"name\": \"run\", \"input\": [], \"results\": {}}]}") RUN},
-    {"brief",
-     METADATA("{\"description\": \"x\", \"actions\": [{\"name\": \"run\", \"input\": {}, \"results\": {}}]}") RUN},
-    {"exit-code", "#!/bin/sh\n[ \"$1\" = metadata ] || exec cat\ncat <<'EOF'\n" SOUND "\nEOF\nexit 7\n"},
-    {"configured", METADATA("{\"description\": \"x\", \"configuration\": {\"type\": \"object\", \"required\": "
-                            "[\"colour\"]}, \"actions\": [" ACTION("run", OPEN, OPEN) "]}") RUN},
-    {"misconfigured", METADATA("{\"description\": \"x\", \"configuration\": {\"type\": \"object\", \"required\": "
-                               "[\"colour\"]}, \"actions\": [" ACTION("run", OPEN, OPEN) "]}") RUN},
-    {"cut-configuration",
-     METADATA("{\"description\": \"x\", \"configuration\": {\"type\": \"object\"}, \"actions\": [" ACTION(
-         "run", OPEN, OPEN) "]}") RUN},
-    {"free-configuration", METADATA(SOUND) RUN},
+    {"conf", conf_metadata, conf_script},
+    {"two", "{'description': 'x', 'actions': [" RUN ", {'name': 'again', 'input': {}, 'results': {}}]}", NULL},
+    {"brief", "{'description': 'x', 'actions': [{'name': 'run', 'input': {}, 'results': {}}]}", NULL},
+    {"configured", NEEDS_COLOUR, NULL},
+    {"free-configuration", SOUND, NULL},
+    /* those that must not be loaded */
+    {"sent-away.sh", SOUND, NULL},
+    {"misconfigured", NEEDS_COLOUR, NULL},
+    {"cut-configuration", "{'description': 'x', 'configuration': {'type': 'object'}, 'actions': [" RUN "]}", NULL},
+    {"no-description", "{'actions': [" RUN "]}", NULL},
+    {"no-actions", "{'description': 'x'}", NULL},
+    {"extra-key", "{'description': 'x', 'actions': [" RUN "], 'extra': 1}", NULL},
+    {"extra-action-key", "{'description': 'x', 'actions': [{'name': 'run', 'input': {}, 'results': {}, 'extra': 1}]}",
+     NULL},
+    {"no-input", "{'description': 'x', 'actions': [{'name': 'run', 'results': {}}]}", NULL},
+    {"no-results", "{'description': 'x', 'actions': [{'name': 'run', 'input': {}}]}", NULL},
+    {"no-name", "{'description': 'x', 'actions': [{'input': {}, 'results': {}}]}", NULL},
+    {"bad-schema", "{'description': 'x', 'actions': [{'name': 'run', 'input': {'type': 'nope'}, 'results': {}}]}",
+     NULL},
+    {"list-schema", "{'description': 'x', 'actions': [{'name': 'run', 'input': [], 'results': {}}]}", NULL},
+    {"not-json", "certainly not", NULL},
+    {"nothing-said", "", NULL},
+};
+
+/* Those whose way of printing metadata is what matters. */
+static const struct {
+    const char *name, *before, *after; /* commands */
+} odd_modules[] = {
+    {"noisy", "echo 'a warning' >&2", ""}, /* must not be loaded */
+    {"exit-code", "", "exit 7"},           /* must be */
 };
 
 static const struct {
@@ -90,9 +91,25 @@ void write_module(struct stage *s, const char *dir, const char *name, const char
     mem_free(path);
 }
 
+static void write_program(struct stage *s, const char *dir, const char *name, const char *metadata, const char *script,
+                          const char *before, const char *after) {
+    char *json = str_dup(metadata);
+    for (char *p = json; *p != '\0'; p++) {
+        *p = *p == '\'' ? '"' : *p;
+    }
+    char *text = str_printf("#!/bin/sh\nif [ \"$1\" = metadata ]; then\n%s\ncat <<'EOF'\n%s\nEOF\n%s\nexit\nfi\n%s",
+                            before, json, after, script != NULL ? script : "cat\n");
+    write_module(s, dir, name, text);
+    mem_free(text);
+    mem_free(json);
+}
+
 void write_modules(struct stage *s, const char *dir, const char *configuration) {
     for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
-        write_module(s, dir, modules[i].name, modules[i].text);
+        write_program(s, dir, modules[i].name, modules[i].metadata, modules[i].script, "", "");
+    }
+    for (size_t i = 0; i < sizeof(odd_modules) / sizeof(odd_modules[0]); i++) {
+        write_program(s, dir, odd_modules[i].name, SOUND, NULL, odd_modules[i].before, odd_modules[i].after);
     }
     char *schemas = schema_module();
     write_module(s, dir, "schemas", schemas);

@@ -91,6 +91,9 @@ static const struct tried
                       .more = ", \"metadata\": {\"features\": [\"special\"], \"implementations\": [{\"name\": "
                               "\"it.sh\", \"requirements\": [\"special\", \"puppet-agent\"]}]}"},
                      OUT("extra\\n")},
+    first_fits = {{.script = "#!/bin/sh\necho first\n",
+                   .more = ", \"metadata\": {\"implementations\": [{\"name\": \"it.sh\"}, {\"name\": \"gone.sh\"}]}"},
+                  OUT("first\\n")},
     own_method = {{.script = PRINT_ALL,
                    .input = A,
                    .more = ", \"metadata\": {\"input_method\": \"stdin\", \"implementations\": [{\"name\": \"it.sh\", "
@@ -273,6 +276,7 @@ const struct conform_case agent_task_cases[] = {
     TRY2("implementation-003", "One without requirements always fits.", "agent-2-implementations", unrestricted),
     TRY2("implementation-004", "Features of the metadata count.", "agent-2-implementations", extra_feature),
     TRY2("implementation-005", "Its own input_method comes first.", "agent-2-implementations", own_method),
+    TRY2("implementation-007", "Of several that fit the first is taken.", "agent-2-implementations", first_fits),
     TRY2("implementation-006", "An implementation whose file is not there: RPC error.", "agent-2-implementations",
          implementation_absent),
     TRY2("files-001", "A dependency that is not there: RPC error.", "agent-2-task", dependency_absent),

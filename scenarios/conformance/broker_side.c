@@ -11,59 +11,26 @@ enum { START_MS = 60000, RETRY_MS = 50 };
 
 #define ALLOW_ALL                                                                                                      \
     "{ name: all, sort-order: 500, match-request: { path: \"^/\", type: regex }, allow-unauthenticated: true }"
-#define MESSAGE(type)                                                                                                  \
-    "match-request: { path: \"/pcp-broker/send\", type: path, query-params: { message_type: [\"" type "\"] } }"
+#define SEND "match-request: { path: \"/pcp-broker/send\", type: path, method: post, query-params: "
+
+static const char rules_text[] =
+    "{ name: associate, sort-order: 10, deny: [\"${c4}\"], allow: \"*\",\n"
+    "  " SEND "{ message_type: [\"http://puppetlabs.com/associate_request\"] } } },\n"
+    "{ name: inventory, sort-order: 20, deny: [\"${c2}\"], allow: \"*\",\n"
+    "  " SEND "{ message_type: [\"http://puppetlabs.com/inventory_request\"] } } },\n"
+    "{ name: sensitive, sort-order: 30, allow: [\"${c1}\"], " SEND "{ message_type: [\"sensitive\"] } } },\n"
+    "{ name: closed, sort-order: 40, allow: [], " SEND "{ message_type: [\"closed\"] } } },\n"
+    "{ name: to-three, sort-order: 50, deny: \"*\",\n"
+    "  " SEND "{ target: [\"pcp://${c3}/agent\"], message_type: [\"narrow\"] } } },\n"
+    "{ name: as-controller, sort-order: 60, deny: \"*\", " SEND "{ sender: [\"pcp://${c1}/controller\"] } } },\n"
+    "{ name: rest, sort-order: 500, allow: \"*\", match-request: { path: \"/pcp-broker/send\", type: path } }";
 
 static const struct {
     const char *name, *broker, *rules, *server;
     bool without_v2;
 } fixtures[] = {
     {FIXTURE_ANY_CONFIG, "", ALLOW_ALL, "", false},
-    {FIXTURE_RULES, "",
-     "{ name: associate, sort-order: 10, " MESSAGE(
-         "http://puppetlabs.com/associate_request") ", deny: [\"${c4}\"], allow: \"*\" },\n"
-                                                    "{ name: inventory, sort-order: 20, " MESSAGE(
-                                                        "http://puppetlabs.com/inventory_request") ", deny: "
-                                                                                                   "[\"${c2}\"], "
-                                                                                                   "allow: \"*\" },\n"
-                                                                                                   "{ name: sensitive, "
-                                                                                                   "sort-order: "
-                                                                                                   "30, " MESSAGE(
-                                                                                                       "sensitive") ", "
-                                                                                                                    "al"
-                                                                                                                    "lo"
-                                                                                                                    "w:"
-                                                                                                                    " ["
-                                                                                                                    "\""
-                                                                                                                    "${"
-                                                                                                                    "c1"
-                                                                                                                    "}"
-                                                                                                                    "\""
-                                                                                                                    "] "
-                                                                                                                    "},"
-                                                                                                                    "\n"
-                                                                                                                    "{ "
-                                                                                                                    "na"
-                                                                                                                    "me"
-                                                                                                                    ": "
-                                                                                                                    "cl"
-                                                                                                                    "os"
-                                                                                                                    "ed"
-                                                                                                                    ", "
-                                                                                                                    "so"
-                                                                                                                    "rt"
-                                                                                                                    "-o"
-                                                                                                                    "rd"
-                                                                                                                    "er"
-                                                                                                                    ": "
-                                                                                                                    "40"
-                                                                                                                    ","
-                                                                                                                    " " MESSAGE(
-                                                                                                                        "closed") ", allow: [] },\n"
-                                                                                                                                  "{ name: to-three, sort-order: 50, match-request: { path: \"/pcp-broker/send\", type: path, method: post, query-params: { target: [\"pcp://${c3}/agent\"], message_type: [\"narrow\"] } }, deny: \"*\" },\n"
-                                                                                                                                  "{ name: as-controller, sort-order: 60, match-request: { path: \"/pcp-broker/send\", type: path, query-params: { sender: [\"pcp://${c1}/controller\"] } }, deny: \"*\" },\n"
-                                                                                                                                  "{ name: rest, sort-order: 500, match-request: { path: \"/pcp-broker/send\", type: path }, allow: \"*\" }",
-     "", false},
+    {FIXTURE_RULES, "", rules_text, "", false},
     {FIXTURE_LIMITS, "max-connections: 3, max-message-size: 65536", ALLOW_ALL, "", false},
     {FIXTURE_ONE, "max-connections: 1", ALLOW_ALL, "", false},
     {FIXTURE_IDLE, "idle-timeout: 700", ALLOW_ALL, "", false},
