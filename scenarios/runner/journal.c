@@ -20,6 +20,8 @@ struct journal {
     struct map actors;
     uint64_t (*now_us)(void *ctx);
     void *clock;
+    void (*on_line)(void *ctx, const char *actor, uint64_t at_us, const char *text);
+    void *tap;
 };
 
 struct journal *journal_new(void) {
@@ -47,8 +49,18 @@ void journal_clock(struct journal *j, uint64_t (*now_us)(void *ctx), void *ctx) 
     j->clock = ctx;
 }
 
+void journal_tap(struct journal *j, void (*on_line)(void *ctx, const char *actor, uint64_t at_us, const char *text),
+                 void *ctx) {
+    j->on_line = on_line;
+    j->tap = ctx;
+}
+
 void journal_line(struct journal *j, const char *name, const char *text) {
     struct actor *a = map_get_cstr(&j->actors, name);
+    uint64_t at_us = j->now_us != NULL ? j->now_us(j->clock) : 0;
+    if (j->on_line != NULL) {
+        j->on_line(j->tap, name, at_us, text);
+    }
     if (a == NULL) {
         if (map_count(&j->actors) >= JOURNAL_ACTORS_MAX) {
             return;
@@ -60,7 +72,7 @@ void journal_line(struct journal *j, const char *name, const char *text) {
     struct line *line = &a->lines[a->count++ % JOURNAL_LINES];
     mem_free(line->text);
     size_t len = strlen(text);
-    *line = (struct line){.at_us = j->now_us != NULL ? j->now_us(j->clock) : 0,
+    *line = (struct line){.at_us = at_us,
                           .text = str_printf("%.*s%s", JOURNAL_LINE_MAX, text, len > JOURNAL_LINE_MAX ? "…" : "")};
 }
 

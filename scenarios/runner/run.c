@@ -2,6 +2,7 @@
 #include "scenarios/runner/run_internal.h"
 
 #include "base/mem.h"
+#include "scenarios/runner/journal_trace.h"
 #include <string.h>
 #include <time.h>
 
@@ -189,6 +190,8 @@ void run_scenario(const struct run_opts *opts, struct run_result *out) {
     uint64_t began = wall_us();
     *out = (struct run_result){.passed = true, .agents = scenario_agents(opts->scenario)};
     list_init(&r.clients);
+    bool traced = opts->trace != NULL && opts->world == SCENARIO_REAL; /* the simulated world has a better one */
+    struct journal_trace *trace = traced ? journal_trace_start(r.journal, opts->trace, opts->trace_ctx) : NULL;
     if (set_stage(&r, &err)) {
         play(&r);
         check_sound(&r);
@@ -201,6 +204,7 @@ void run_scenario(const struct run_opts *opts, struct run_result *out) {
     json_decref(r.vars);
     json_decref(r.args);
     drop_modules(&r);
+    journal_trace_end(trace);
     journal_free(r.journal);
 }
 

@@ -207,6 +207,13 @@ static void test_trace(void **state) {
     json_decref(events);
     mem_free(written);
     mem_free(text);
+    text = play(&(struct batch_run){.trace = trace, .only = "good", .worlds = SCENARIO_REAL}, BATCH_GOOD);
+    mem_free(text);
+    written = guide_read(trace);
+    events = json_parse(span_of(written), "trace", NULL);
+    assert_true(json_array_size(events) > 2);
+    json_decref(events);
+    mem_free(written);
     text = play(&(struct batch_run){.trace = trace}, BATCH_TROUBLE); /* four runs, one file */
     mem_free(text);
     mem_free(trace);
