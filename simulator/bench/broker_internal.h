@@ -19,9 +19,9 @@ struct subject {
     struct load_opts opts; /* for its connections */
     struct load *v2, *v1;  /* v1: only once it is needed */
     struct traffic_inbox v2_inbox, v1_inbox;
-    double memory_empty;   /* bytes, with the first few connections */
-    double connect_us[2];  /* processor time per connection: the first 100, the storm */
-    double max_per_second; /* of v2 messages */
+    double memory_empty;     /* bytes, with the first few connections */
+    double connect_us[2];    /* processor time per connection: the first 100, the storm */
+    double usual_per_second; /* of v2 messages, one of each pair under way: the open loop sends a part of it */
     uint64_t refused;
 };
 
