@@ -42,6 +42,8 @@ int fault_command(int argc, char *const argv[]);
 void fault_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx);
 int tap_command(int argc, char *const argv[]);
 void tap_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx);
+int fuzz_command(int argc, char *const argv[]);
+void fuzz_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx);
 int env_command(int argc, char *const argv[]);
 void env_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx);
 int completion_command(int argc, char *const argv[]);

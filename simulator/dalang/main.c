@@ -34,6 +34,7 @@ const struct dalang_command dalang_commands[] = {
     {"scenario", "run, check and list scenario files", scenario_command, scenario_describe},
     {"fault", "faults on a running stack", fault_command, fault_describe},
     {"tap", "show what clients and a PCP broker say, decoded", tap_command, tap_describe},
+    {"fuzz", "hostile clients against any broker, a hostile broker against any agent", fuzz_command, fuzz_describe},
     {"env", "print what a shell needs to use a running stack", env_command, env_describe},
     {"job", "puppet-job", job_command, NULL},
     {"task", "puppet-task", task_command, NULL},
