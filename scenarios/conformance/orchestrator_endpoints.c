@@ -95,11 +95,16 @@ const struct conform_case orchestrator_endpoint_cases[] = {
          GET("/usage",
              "{'items': ['$each', {'date': '$re:[0-9]{4}-[0-9]{2}-[0-9]{2}', 'total_nodes': '$int', "
              "'nodes_with_agent': '$int', 'nodes_without_agent': '$int', '...': 0}], 'pagination': '$object'}")),
-    CASE("usage/get-002", "events=exclude leaves the counts of changes out.", "orchestrator-api.md §11.2", "orch-usage",
-         NULL,
-         GET("/usage?events=exclude",
-             "{'items': ['$each', {'date': '$string', 'total_nodes': '$int', 'nodes_with_agent': '$int', "
-             "'nodes_without_agent': '$int'}], 'pagination': '$object'}")),
+    CASE("usage/get-002", "A day with work in it; events=exclude leaves the counts of changes out.",
+         "orchestrator-api.md §11.2", "orch-usage", "node task",
+         POST("/command/task",
+              "{'environment': '${env}', 'task': '${task}', 'params': {}, 'scope': {'nodes': ['${node}']}}", 202,
+              "{'job': {'id': '$string', 'name': '$keep:job'}}"),
+         {NULL, "GET", "/jobs/${job}", NULL, 200, "{'state': '$or:finished|failed', '...': 0}", NULL, UNTIL},
+         {NULL, "GET", "/usage?events=exclude", NULL, 200,
+          "{'items': ['$has', {'date': '$string', 'total_nodes': '$int', 'nodes_with_agent': '$int', "
+          "'nodes_without_agent': '$int'}], 'pagination': '$object'}",
+          NULL, UNTIL}),
     CASE("usage/get-003", "pagination repeats the dates that were sent.", "orchestrator-api.md §11.2", "orch-usage",
          NULL,
          GET("/usage?start_date=2022-01-01&end_date=2022-01-02",
