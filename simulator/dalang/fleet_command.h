@@ -13,7 +13,7 @@ enum { FLEET_AGENTS_MAX = 1000000, FLEET_PROCESSES_MAX = 256 };
 struct fleet_args {
     struct option_list brokers, primaries;
     const char *ca, *ca_key, *crl, *certs, *cert, *key, *name, *behaviour, *puppetdb, *log_file, *metrics, *churn_text,
-        *slow_agents_text, *part_text;
+        *slow_agents_text, *part_text, *storage;
     uint64_t agents, first, rate, pcp, seed, for_ms, processes, storm_every_ms, storm_down_ms, restart_every_ms,
         slow_link, link_delay_ms;
     bool json, own_keys, external, reference, die_with_parent;

@@ -37,6 +37,10 @@ static void add_who(struct add *t, struct fleet_args *a) {
     add(t, OPTION_UINT, "processes", 0, "N", "Processes they are spread over; 1. A core each is worth it.",
         &a->processes);
     add(t, OPTION_DURATION, "for", 0, "TIME", "Stop after this time.", &a->for_ms);
+    add(t, OPTION_STRING, "private-storage", 0, "DIR",
+        "Each agent keeps its own files in DIR/NAME, synced to disk, and makes its own downloads; else memory is "
+        "shared.",
+        &a->storage);
     heading(t, "Certificates");
     add(t, OPTION_STRING, "ca", 0, "FILE", "The CA that brokers and agents trust.", &a->ca);
     add(t, OPTION_STRING, "ca-key", 0, "FILE",

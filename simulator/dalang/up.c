@@ -17,7 +17,7 @@ enum { CHILD_AGENTS_MAX = 9000, CHILDREN_MAX = 32 };
 enum { UP_OPTIONS = 32, DEFAULT_AGENTS = 10, READY_CHECK_MS = 2, DESCRIPTORS_ELSE = 200 };
 
 struct up_args {
-    bool json, detach, wait, down;
+    bool json, detach, wait, down, private_storage;
     uint64_t agents, real_agents, port_base, brokers, seed, task_concurrency, compiles;
     const char *port_base_text, *dir, *modules, *listen, *behaviour, *state, *name, *log_level;
     const char *puppetdb, *puppetserver, *rbac, *classifier;
@@ -40,7 +40,8 @@ struct up {
     size_t child_count, children_running;
     char *paths[4]; /* modules and programs: borrowed by the parts */
     char *kill_command;
-    int claim; /* keeps the directory ours; -1: not taken */
+    char *storage; /* of virtual agents; NULL: memory */
+    int claim;     /* keeps the directory ours; -1: not taken */
 };
 
 static const struct command_line *up_line(struct up_args *a) {
@@ -96,6 +97,14 @@ static const struct command_line *up_line(struct up_args *a) {
     table[n++] = (struct option){
         OPTION_STRING, "agent-name", 0, "FORMAT", "Names of the virtual agents; \"node-{n:04}.example.com\".",
         &a->name};
+    table[n++] =
+        (struct option){OPTION_FLAG,
+                        "private-storage",
+                        0,
+                        NULL,
+                        "Each virtual agent keeps its own files below DIR/virtual, synced to disk, and makes its "
+                        "own downloads; else they share memory.",
+                        &a->private_storage};
     table[n++] = (struct option){OPTION_UINT, "brokers", 0, "N", "PCP brokers; 1 without this option.", &a->brokers};
     table[n++] = (struct option){
         OPTION_UINT, "task-concurrency", 0, "N", "Nodes that run tasks at a time; 250.", &a->task_concurrency};
@@ -212,6 +221,7 @@ static void start_child(struct up *u, uint64_t first, uint64_t count) {
     add_pair(&argv, "--agents", number[1]);
     add_pair(&argv, "--name", u->args.name);
     add_pair(&argv, "--behaviour", u->args.behaviour);
+    add_pair(&argv, "--private-storage", u->storage);
     struct world_spawn opts = {.argv = argv.items, .stdout_path = log, .stderr_path = log, .umask = -1};
     u->children[u->child_count++] = world_spawn(u->world, &opts, on_child_exit, u);
     u->children_running++;
@@ -372,6 +382,7 @@ static bool start(struct up *u, const struct logger *log, struct error *err) {
     char *exec = program_path("dalang-exec"), *module = program_path("pxp-module-puppet");
     char *puppet = program_path("dalang-puppet");
     u->kill_command = make_kill_command(u->dir);
+    u->storage = u->args.private_storage ? str_printf("%s/virtual", u->dir) : NULL;
     struct world_stat st;
     bool ok = (world_file_stat(u->world, modules, &st, err) &&
                (st.is_dir || error_set(err, "world/io", "%s is no directory", modules))) &&
@@ -388,6 +399,7 @@ static bool start(struct up *u, const struct logger *log, struct error *err) {
             .elsewhere = (uint32_t)(u->args.agents > LOCAL_AGENTS_MAX ? u->args.agents - LOCAL_AGENTS_MAX : 0),
             .real_agents = (uint32_t)u->args.real_agents,
             .name_format = u->args.name,
+            .storage = u->storage,
             .exec_path = exec,
             .puppet_module = module,
             .puppet_bin = puppet,
@@ -462,6 +474,7 @@ static int run(struct up *u) {
         mem_free(u->paths[i]);
     }
     mem_free(u->kill_command);
+    mem_free(u->storage);
     mem_free(u->dir);
     if (ok && u->failed) {
         fprintf(stderr, "dalang up: %s\n", u->err.msg);

@@ -120,6 +120,12 @@ static void on_ponged(void *ctx, struct agent *a, uint64_t rtt_us) {
 static const char spool_dir[] = "/spool";
 static const char cache_dir[] = "/tasks-cache";
 
+/* Below the agent's own directory; in memory each agent has a tree of its own anyway. */
+static char *member_path(const struct member *m, const char *dir) {
+    const char *storage = m->fleet->opts.storage;
+    return storage != NULL ? str_printf("%s/%s%s", storage, m->name, dir) : str_dup(dir);
+}
+
 static void member_make_agent(struct member *m) {
     struct fleet *f = m->fleet;
     char source[24];
@@ -131,10 +137,12 @@ static void member_make_agent(struct member *m) {
         .tls = f->tls,
         .credential = m->credential,
         .source = f->opts.many_sources ? source : NULL,
-        .spool_dir = spool_dir,
-        .task_cache_dir = cache_dir,
+        .spool_dir = member_path(m, spool_dir),
+        .task_cache_dir = member_path(m, cache_dir),
     };
     m->agent = agent_new(&m->world, &f->config, &self, &f->hooks, f->opts.log);
+    mem_free((char *)(uintptr_t)self.spool_dir);
+    mem_free((char *)(uintptr_t)self.task_cache_dir);
 }
 
 static bool member_init(struct fleet *f, struct credentials *credentials, uint32_t index, struct error *err) {
@@ -148,14 +156,19 @@ static bool member_init(struct fleet *f, struct credentials *credentials, uint32
     }
     m->world = f->net;
     shared_fetch_join(f->fetches, &m->world);
-    memory_files_join(f->store, &m->world);
-    virtual_processes_join(f->processes, &m->world, f->opts.behaviours, m->name);
-    if (!world_file_mkdir(&m->world, spool_dir, 0750, false, err) ||
-        !world_file_mkdir(&m->world, cache_dir, 0750, false, err)) {
-        return false;
+    if (f->opts.storage == NULL) {
+        memory_files_join(f->store, &m->world);
     }
-    member_make_agent(m);
-    return true;
+    virtual_processes_join(f->processes, &m->world, f->opts.behaviours, m->name);
+    char *spool = member_path(m, spool_dir), *cache = member_path(m, cache_dir);
+    bool ok =
+        world_file_mkdir(&m->world, spool, 0750, true, err) && world_file_mkdir(&m->world, cache, 0750, true, err);
+    mem_free(spool);
+    mem_free(cache);
+    if (ok) {
+        member_make_agent(m);
+    }
+    return ok;
 }
 
 static void member_free(struct member *m) {
@@ -324,6 +337,9 @@ static void make_surroundings(struct fleet *f) {
     f->store = memory_store_new();
     memory_store_share(f->store, cache_dir);
     f->fetches = shared_fetch_new(&f->net, opts->fetch_tls);
+    if (opts->storage != NULL) {
+        shared_fetch_private(f->fetches);
+    }
     f->processes = virtual_processes_new(&(struct virtual_processes_opts){
         .clock = opts->world, .seed = opts->seed, .report = opts->report, .report_ctx = opts->report_ctx});
 }

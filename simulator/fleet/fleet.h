@@ -29,7 +29,9 @@ struct fleet_opts {
     uint32_t first, count;    /* agents first … first+count-1 */
     uint32_t per_second;      /* connections started per second; 0: all at once, bounded by FLEET_BURST a turn */
     const struct dist *after; /* each agent waits so long (microseconds, drawn) before its first attempt; or NULL */
-    bool many_sources;        /* source addresses rotate over 127.0.0.0/8, so that ports do not run out */
+    const char *storage; /* directory in which each agent keeps its own files, synced to disk, with downloads of its
+                          * own; NULL: in memory, shared */
+    bool many_sources;   /* source addresses rotate over 127.0.0.0/8, so that ports do not run out */
     uint32_t churn_per_million;               /* of the agents that end and start again per minute */
     uint64_t link_bytes_per_s, link_delay_ms; /* of slow links; 0: as fast as it goes */
     uint32_t link_slow_per_million;           /* agents that have them; 0: all */

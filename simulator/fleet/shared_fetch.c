@@ -8,6 +8,7 @@
 struct shared_fetch {
     struct world *below;
     struct world_tls *tls;
+    bool share;
     struct map downloads; /* URL -> struct download, those under way */
     uint64_t requests;
 };
@@ -33,6 +34,13 @@ static void waiter_free(struct waiter *w) {
     mem_free(w);
 }
 
+/* Nobody joins it any more. */
+static void unlist(struct download *d) {
+    if (map_get_cstr(&d->all->downloads, d->url) == d) {
+        map_remove(&d->all->downloads, span_of(d->url));
+    }
+}
+
 /* The download goes on for the others; without others it is ended. */
 static void cancel(struct world_fetch *f) {
     struct waiter *w = (struct waiter *)f;
@@ -40,7 +48,7 @@ static void cancel(struct world_fetch *f) {
     waiter_free(w);
     if (list_empty(&d->waiters) && d->fetch != NULL) {
         world_fetch_cancel(d->fetch);
-        map_remove(&d->all->downloads, span_of(d->url));
+        unlist(d);
         mem_free(d->url);
         mem_free(d);
     }
@@ -50,7 +58,7 @@ static const struct world_fetch_ops waiter_ops = {cancel};
 
 static void on_done(void *ctx, const struct world_response *r) {
     struct download *d = ctx;
-    map_remove(&d->all->downloads, span_of(d->url));
+    unlist(d);
     d->fetch = NULL;
     for (struct list_link *k; (k = list_first(&d->waiters)) != NULL;) {
         struct waiter *w = LIST_ITEM(k, struct waiter, link);
@@ -76,7 +84,9 @@ static struct download *start(struct shared_fetch *s, const struct world_fetch_o
     d->all = s;
     d->url = str_dup(opts->url);
     list_init(&d->waiters);
-    map_put(&s->downloads, span_of(d->url), d);
+    if (s->share) {
+        map_put(&s->downloads, span_of(d->url), d);
+    }
     struct world_fetch_opts own = *opts;
     own.tls = s->tls;
     own.on_body = NULL;
@@ -126,7 +136,12 @@ struct shared_fetch *shared_fetch_new(struct world *below, struct world_tls *tls
     struct shared_fetch *s = mem_zalloc(sizeof(*s));
     s->below = below;
     s->tls = tls;
+    s->share = true;
     return s;
+}
+
+void shared_fetch_private(struct shared_fetch *s) {
+    s->share = false;
 }
 
 void shared_fetch_free(struct shared_fetch *s) {

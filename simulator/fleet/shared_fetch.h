@@ -10,7 +10,8 @@
 struct shared_fetch;
 /* `below` is the real network; `tls` speaks for all agents (it needs a client certificate); both outlive it. */
 struct shared_fetch *shared_fetch_new(struct world *below, struct world_tls *tls);
-void shared_fetch_free(struct shared_fetch *s); /* after all who use it have cancelled or been answered */
+void shared_fetch_private(struct shared_fetch *s); /* from now on each agent's downloads are its own after all */
+void shared_fetch_free(struct shared_fetch *s);    /* after all who use it have cancelled or been answered */
 void shared_fetch_join(struct shared_fetch *s, struct world *w); /* sets w's network facet */
 uint64_t shared_fetch_requests(const struct shared_fetch *s);    /* real ones so far */
 

@@ -233,6 +233,7 @@ static bool start_fleet(struct local *l, const struct behaviours *behaviours, st
         .name_format = l->opts.name_format,
         .first = 1,
         .count = l->opts.agents,
+        .storage = l->opts.storage,
         .behaviours = behaviours,
         .seed = l->opts.seed,
         .report = on_report,

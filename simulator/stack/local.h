@@ -18,6 +18,7 @@ struct local_opts {
     uint32_t elsewhere; /* virtual ones in other processes, numbered after these: known to PuppetDB, waited for */
     uint32_t real_agents;
     const char *name_format;        /* of the virtual ones */
+    const char *storage;            /* of the virtual ones: fleet_opts.storage */
     const char *exec_path;          /* dalang-exec, for real agents */
     const char *puppet_module;      /* the program pxp-module-puppet, for real agents; NULL: they cannot run Puppet */
     const char *puppet_bin;         /* what it runs as `puppet` */

@@ -257,6 +257,38 @@ static void agents_connect_run_tasks_and_say_good_bye(void **state) {
     json_decref(report);
 }
 
+static void private_storage_is_each_agents_own(void **state) {
+    (void)state;
+    struct running r;
+    struct program p = FLEET("-n", "2", "--private-storage", "kept", "--json", "--metrics", "0", "--primary",
+                             json_str(rig.ready, "puppetserver"), "--cert", "stack/certs/client.pem", "--key",
+                             "stack/certs/client.key");
+    program_start(&r, &p);
+    struct metrics m = metrics_of(&r);
+    await_metrics(&m, "dalang_fleet_connected 2\n");
+    rig_expect(&rig, ARGUMENTS("puppet-task", "run", "plain", "--nodes", "node-0001.example.com,node-0002.example.com"),
+               0, "*Finished on node node-0002*", NULL);
+    buf_free(&m.text);
+    json_t *report = end_with_report(&r, SIGTERM, 0);
+    expect_number(report, "tasks", 2);
+    expect_number(report, "downloads", 2);
+    json_decref(report);
+    static const char *const files[] = {"node-0001.example.com/tasks-cache", "node-0001.example.com/spool",
+                                        "node-0002.example.com/tasks-cache", "node-0002.example.com/spool"};
+    for (size_t i = 0; i < 4; i++) {
+        char path[100];
+        snprintf(path, sizeof(path), "%s/kept/%s", rig.dir, files[i]);
+        DIR *dir = opendir(path);
+        assert_non_null(dir);
+        size_t count = 0;
+        for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+            count += e->d_name[0] != '.';
+        }
+        closedir(dir);
+        assert_true(count > 0);
+    }
+}
+
 static void what_still_runs_is_reported(void **state) {
     (void)state;
     struct running r;
@@ -548,6 +580,7 @@ int main(void) {
         cmocka_unit_test(mistakes_of_configuration_are_named),
         cmocka_unit_test(nobody_answers),
         cmocka_unit_test(agents_connect_run_tasks_and_say_good_bye),
+        cmocka_unit_test(private_storage_is_each_agents_own),
         cmocka_unit_test(what_still_runs_is_reported),
         cmocka_unit_test(processes_share_the_agents),
         cmocka_unit_test(a_lost_process_ends_the_fleet),
