@@ -230,7 +230,11 @@ static int run(struct fleet_run *r) {
 
 int fleet_command(int argc, char *const argv[]) {
     struct fleet_run r = {
-        .args = {.first = 1, .pcp = 2, .seed = 1, .processes = 1, .storm_down_ms = 3000}, .argc = argc, .argv = argv};
+        .args = {.first = 1, .pcp = 2, .seed = 1, .processes = 1, .storm_down_ms = 3000},
+        .argc = argc,
+        .argv = argv,
+        .is_rank = fleet_ranks_launched(),
+    };
     struct option_list words = {NULL, 0};
     int code = DALANG_OK;
     r.cl = fleet_line(&r.args);

@@ -222,6 +222,14 @@ static void nobody_answers(void **state) {
     expect_program(&p, 1, "*3 agents not connected*last error *refused*", "dalang fleet: no agent ever connected\n");
 }
 
+/* Several processes of an MPI job would each be the whole fleet, and take each other's place at the broker. */
+static void ranks_need_mpi(void **state) {
+    (void)state;
+    struct program p = FLEET("-n", "1", "--for", "1s");
+    p.env[0] = "OMPI_COMM_WORLD_SIZE=2";
+    expect_program(&p, 3, "", "dalang fleet: *built without MPI*\n");
+}
+
 /* ---- what it does */
 
 static void agents_connect_run_tasks_and_say_good_bye(void **state) {
@@ -579,6 +587,7 @@ int main(void) {
         cmocka_unit_test(mistakes_of_usage_are_named),
         cmocka_unit_test(mistakes_of_configuration_are_named),
         cmocka_unit_test(nobody_answers),
+        cmocka_unit_test(ranks_need_mpi),
         cmocka_unit_test(agents_connect_run_tasks_and_say_good_bye),
         cmocka_unit_test(private_storage_is_each_agents_own),
         cmocka_unit_test(what_still_runs_is_reported),
