@@ -22,7 +22,8 @@ bool pdb_deactivate(struct pdb *s, const json_t *payload, int64_t now_ms, struct
     pdb_begin(s);
     int64_t node = pdb_node(s, certname);
     if (newest_word(s, node) <= when) {
-        pdb_run(s, "UPDATE node SET deactivated = ? WHERE id = ?", "ii", when, node);
+        pdb_run(s, "UPDATE node SET deactivated = ?1 WHERE id = ?2 AND (deactivated IS NULL OR deactivated < ?1)", "ii",
+                when, node);
     }
     pdb_end(s, true);
     return true;

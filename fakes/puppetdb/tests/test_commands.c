@@ -73,6 +73,7 @@ static void test_deactivation(void **state) {
     deactivate(*state, "2031-01-03T00:00:00Z");
     bench_finds(*state, is_active, "[]");
     bench_finds(*state, "facts{ certname = \"c1\" }", "[]");
+    deactivate(*state, "2031-01-02T18:00:00Z"); /* again, but said before */
     bench_finds(*state, "nodes[deactivated]{ certname = \"c1\" and node_state = \"inactive\" }",
                 "[{'deactivated':'2031-01-03T00:00:00.000Z'}]");
     facts_at(*state, "2031-01-02T12:00:00Z", "{'a':2}"); /* from before */
