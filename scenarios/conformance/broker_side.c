@@ -7,7 +7,7 @@
 #include <signal.h>
 #include <string.h>
 
-enum { START_MS = 60000, RETRY_MS = 50 };
+enum { START_MS = 60000, RETRY_MS = 50, CONTROLLER_MS = 40000 };
 
 #define ALLOW_ALL                                                                                                      \
     "{ name: all, sort-order: 500, match-request: { path: \"^/\", type: regex }, allow-unauthenticated: true }"
@@ -143,7 +143,11 @@ struct link *controller_connected(struct stage *s, int n) {
     struct broker_side *side = s->side;
     struct wanted_controller w = {side, str_printf(":%u", side->controller_ports[n]), NULL};
     w.suffix = (char *)(uintptr_t)keep_text(s, w.suffix);
-    waits(s, controller_is_there, &w, "the broker connects to its controller");
+    /* It backs off up to 15 s after attempts that failed (pcp.md §15). */
+    uint64_t wait_ms = s->opts->patience_ms > CONTROLLER_MS ? s->opts->patience_ms : CONTROLLER_MS;
+    check(s, waits_for(s, controller_is_there, &w, wait_ms), "the broker connects to its controller",
+          "it did not within %llu ms: %s", (unsigned long long)wait_ms,
+          side->program.log.len != 0 ? side->program.log.ptr : "no log");
     list_remove(&side->dialled, &w.found->link);
     list_push_back(&s->links, &w.found->link);
     w.found->uri = str_printf("pcp://localhost:%u/server", side->controller_ports[n]);
