@@ -126,9 +126,15 @@ static json_t *canonical_object(const struct canon *n, const char *part, const j
 static json_t *canonical(const struct canon *n, const char *part, const json_t *value) {
     static const char *const types[] = {"object", "array", "text", "number", "number", "flag", "flag", "null"};
     json_t *rule = rule_of(n->c, n->name, part);
-    if (rule != NULL && json_str(rule, "until") == NULL) {
+    const char *until = json_str(rule, "until");
+    if (rule != NULL && until == NULL) {
         json_set(rule, "used", json_true());
         return json_sprintf("<%s>", types[json_typeof(value)]);
+    }
+    ptrdiff_t cut = until != NULL ? span_find_span(json_span(value), span_of(until)) : -1;
+    if (cut >= 0) {
+        json_set(rule, "used", json_true());
+        return json_str_new(span_sub(json_span(value), 0, (size_t)cut));
     }
     if (json_is_array(value)) {
         return canonical_array(n, part, value);
