@@ -14,6 +14,7 @@ static const struct {
 } parses[] = {
     {"nodes{}", "[\"from\",\"nodes\"]"},
     {"nodes[]{}", "[\"from\",\"nodes\",[\"extract\",[]]]"},
+    {"nodes [ certname ] { }", "[\"from\",\"nodes\",[\"extract\",[\"certname\"]]]"},
     {" nodes [ certname ] { } ", "[\"from\",\"nodes\",[\"extract\",[\"certname\"]]]"},
     {"nodes{certname in[\"a\"]}", "[\"from\",\"nodes\",[\"in\",\"certname\",[\"array\",[\"a\"]]]]"},
     {"nodes{a=1limit 1}", "[\"from\",\"nodes\",[\"=\",\"a\",1],[\"limit\",1]]"},
@@ -27,6 +28,7 @@ static const struct {
     {"nodes { facts {} }", "[\"from\",\"nodes\",[\"subquery\",\"facts\"]]"},
     {"nodes { facts { limit 1 } }", "[\"from\",\"nodes\",[\"subquery\",\"facts\",[\"limit\",1]]]"},
     {"nodes { a = 1.0e5 }", "[\"from\",\"nodes\",[\"=\",\"a\",100000.0]]"},
+    {"nodes { a = true }", "[\"from\",\"nodes\",[\"=\",\"a\",true]]"},
     {"nodes { a = -1 and b = true and c = false }",
      "[\"from\",\"nodes\",[\"and\",[\"=\",\"a\",-1],[\"=\",\"b\",true],[\"=\",\"c\",false]]]"},
     {"reports { latest_report? = true and status = \"failed\" }",
@@ -38,6 +40,7 @@ static const struct {
      "[\"from\",\"inventory\",[\"extract\",[\"facts.x.match(\\\"y.*\\\")\"],[\"group_by\",\"facts.x.match(\\\"y.*\\\")"
      "\"]]]"},
     {"nodes { trusted.extensions.pp_role = 'x' }", "[\"from\",\"nodes\",[\"=\",\"trusted.extensions.pp_role\",\"x\"]]"},
+    {"resources { parameters.ensure = \"x\" }", "[\"from\",\"resources\",[\"=\",\"parameters.ensure\",\"x\"]]"},
     {"reports[count(), to_string(receive_time, \"DAY\")]{group by to_string(receive_time, \"DAY\")}",
      "[\"from\",\"reports\",[\"extract\",[[\"function\",\"count\"],[\"function\",\"to_string\",\"receive_time\","
      "\"DAY\"]],"
