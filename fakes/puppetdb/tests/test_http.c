@@ -302,6 +302,7 @@ static void test_controls(void **state) {
     bench_expect_post(b, "/_fake/reset", "", 204, "");
     bench_expect(b, V4 "/environments/staging", 200, "{'name':'staging'}");
     bench_expect(b, "/pdb/admin/v1/cmd", 501, "");
+    bench_expect(b, "/metrics/v2/list", 501, "");
 }
 
 int main(void) {

@@ -444,6 +444,10 @@ static void the_shipped_rules_hold(void **state) {
         {"GET", "/status/v1/services", 200, 200, 200},
         {"GET", "/puppet-ca/v1/certificate_statuses/all", 403, 403, 403},
         {"GET", "/puppet/v3/file_bucket_file/md5/x", 403, 501, 501},
+        {"HEAD", "/puppet/v3/file_bucket_file/md5/x", 403, 501, 501},
+        {"PUT", "/puppet/v3/file_bucket_file/md5/x", 403, 501, 501},
+        {"PUT", "/puppet-ca/v1/certificate_request/node1", 501, 501, 501},
+        {"GET", "/puppet-ca/v1/expirations", 403, 501, 501},
         {"GET", "/nothing", 404, 404, 404},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -532,6 +536,11 @@ static void catalogs_come_from_the_configuration(void **state) {
     assert_string_equal(reply.body.ptr,
                         "A compile request must include an `environment` or `versioned_project` parameter.");
     reply_clear(&reply);
+    compile.body = "{\"certname\":\"n1\",\"code_ast\":\"{}\",\"facts\":{},\"trusted_facts\":{},\"variables\":{},"
+                   "\"versioned_project\":\"site_1\"}";
+    json_t *refused = rig_json(&b->rig, &compile, 501);
+    assert_string_equal(json_str(refused, "kind"), "dalang/not-implemented");
+    json_decref(refused);
 }
 
 static void bad_states_are_refused(void **state) {
