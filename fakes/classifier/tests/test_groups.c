@@ -63,12 +63,13 @@ static json_t *nodes_of(void *ctx, const json_t *query, struct error *err) {
     return quoted("['edge1', 'edge2']");
 }
 
-static struct bench *make(bool with_rbac) {
+static struct bench *make(bool with_rbac, bool with_puppetdb) {
     struct bench *b = mem_zalloc(sizeof *b);
     struct error err = ERROR_INIT;
     json_t *initial = quoted(fixture);
     rig_open(&b->rig);
-    struct fake_classifier_opts opts = {.state = initial, .classes_of = classes_of, .nodes_of = nodes_of};
+    struct fake_classifier_opts opts = {
+        .state = initial, .classes_of = classes_of, .nodes_of = with_puppetdb ? nodes_of : NULL};
     b->classifier = fake_classifier_new(b->rig.server, &opts, &err);
     if (b->classifier == NULL) {
         fail_msg("%s", err.msg);
@@ -88,12 +89,17 @@ static struct bench *make(bool with_rbac) {
 }
 
 static int alone(void **state) {
-    *state = make(false);
+    *state = make(false, true);
+    return 0;
+}
+
+static int without_puppetdb(void **state) {
+    *state = make(false, false);
     return 0;
 }
 
 static int with_people(void **state) {
-    *state = make(true);
+    *state = make(true, true);
     return 0;
 }
 
@@ -186,6 +192,10 @@ static void rules_are_read_with_their_translation(void **state) {
     assert_json(call(state, "GET", API "/groups/" EDGE "/nodes", NULL, 200),
                 quoted("[{'name': 'edge1'}, {'name': 'edge2'}]"));
     assert_json(call(state, "GET", API "/groups/" BARE "/nodes", NULL, 200), quoted("[]"));
+}
+
+static void without_puppetdb_nobody_knows_the_nodes(void **state) {
+    call_fails(state, "GET", API "/groups/" EDGE "/nodes", NULL, 501, "not-implemented");
 }
 
 static void rules_are_translated(void **state) {
@@ -563,6 +573,7 @@ int main(void) {
         T(children_are_shown_to_a_depth),
         T(a_hierarchy_is_imported),
         T(environments_and_classes),
+        cmocka_unit_test_setup_teardown(without_puppetdb_nobody_knows_the_nodes, without_puppetdb, tear_down),
         cmocka_unit_test_setup_teardown(permissions_hold, with_people, tear_down),
         T(the_state_survives_a_round_trip),
     };

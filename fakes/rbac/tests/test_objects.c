@@ -350,6 +350,7 @@ static void status_and_unknown_routes(void **state) {
     call_fails(state, "GET", ROUTE "/nosuch", NULL, NULL, 404, "not-found");
     call_fails(state, "PATCH", ROUTE "/users", NULL, "{}", 405, "method-not-allowed");
     call_fails(state, "GET", ROUTE "/saml", NULL, NULL, 501, "not-implemented");
+    call_fails(state, "GET", ROUTE "/saml/meta", NULL, NULL, 501, "not-implemented");
 }
 
 static void the_state_survives_a_round_trip(void **state) {
