@@ -174,8 +174,16 @@ static bool broker_answers(struct stage *s) {
     struct link *l = dials(s, &d);
     waits_for(s, link_decided, l, s->opts->patience_ms);
     struct link_event *e = link_take(l);
-    bool up = e != NULL && e->kind != LINK_END;
+    bool open = e != NULL && e->kind == LINK_OPEN, up = e != NULL && e->kind != LINK_END, over = !open;
     link_event_free(e);
+    if (open) { /* its place is free again when the case begins */
+        link_close(l, 1000, "");
+    }
+    while (!over && waits_for(s, link_decided, l, s->opts->patience_ms)) {
+        e = link_take(l);
+        over = e->kind == LINK_END;
+        link_event_free(e);
+    }
     list_remove(&s->links, &l->link);
     link_free(l);
     return up;

@@ -169,7 +169,11 @@ static struct fake_host *host_fakes(struct stack *s, const char *component, stru
         .fake_count = count,
         .log = &s->fakes_log,
     };
-    return fake_host_new(world_of(s, component), &opts, err);
+    struct fake_host *host = fake_host_new(world_of(s, component), &opts, err);
+    if (host == NULL) {
+        error_prefix(err, "%s", component);
+    }
+    return host;
 }
 
 static bool start_console(struct stack *s, struct error *err) {
