@@ -78,17 +78,23 @@ static int64_t value_id(struct pdb *s, const json_t *value) {
     } else {
         jsontext_append(&text, value);
     }
-    int64_t id =
-        pdb_number(s, 0, "SELECT id FROM fact_value WHERE kind = ? AND text = ?", "it", (int64_t)kind, buf_span(&text));
+    struct span value_text = buf_span(&text);
+    buf_append_char(&text, (char)('0' + kind)); /* the key: text and kind */
+    value_text.ptr = text.ptr;
+    int64_t id = id_in(&s->value_ids, buf_span(&text));
+    if (id != 0) {
+        buf_free(&text);
+        return id;
+    }
+    id = pdb_number(s, 0, "SELECT id FROM fact_value WHERE kind = ? AND text = ?", "it", (int64_t)kind, value_text);
     if (id == 0) {
-        add_value(s, kind, buf_span(&text));
+        add_value(s, kind, value_text);
         id = sqlite3_last_insert_rowid(s->db);
     }
     if (map_count(&s->value_ids) >= STORE_VALUES_MAX) {
         map_free(&s->value_ids);
         map_init(&s->value_ids);
     }
-    buf_append_char(&text, (char)('0' + kind));
     map_put(&s->value_ids, buf_span(&text), (void *)(intptr_t)id);
     buf_free(&text);
     return id;

@@ -63,6 +63,7 @@ void conn_kill(struct sim_conn *c) {
     c->state = CONN_DEAD;
     c->base.handler = NULL;
     buf_free(&c->queue);
+    c->sent = 0;
     detach(c);
 }
 
@@ -96,6 +97,7 @@ void conn_end(struct sim_conn *c, enum world_close_reason why, const char *forma
     c->why = why;
     c->state = CONN_ENDING;
     buf_free(&c->queue);
+    c->sent = 0;
     detach(c);
     sim_inbox_start(c->host, &c->soon, 0, finish, c);
 }
@@ -115,18 +117,31 @@ static void send_eof(struct sim_conn *c) {
     conn_end(c, WORLD_CLOSE_LOCAL, "closed");
 }
 
+static size_t unsent(const struct sim_conn *c) {
+    return c->queue.len - c->sent;
+}
+
+/* Moves what is left only when it is less than what has gone: a long queue costs no more per byte than a short one. */
+static void took(struct sim_conn *c, size_t len) {
+    c->sent += len;
+    if (c->sent > unsent(c)) {
+        buf_consume(&c->queue, c->sent);
+        c->sent = 0;
+    }
+}
+
 void conn_pump(struct sim_conn *c) {
-    if ((c->state != CONN_OPEN && c->state != CONN_CLOSING) || c->queue.len == 0) {
+    if ((c->state != CONN_OPEN && c->state != CONN_CLOSING) || unsent(c) == 0) {
         return;
     }
     size_t room = channel_room(c->channel, c->end);
-    size_t len = c->queue.len < room ? c->queue.len : room;
+    size_t len = unsent(c) < room ? unsent(c) : room;
     if (len == 0) {
         return;
     }
-    channel_send(c->channel, c->end, SEGMENT_DATA, span_bytes(c->queue.ptr, len));
-    buf_consume(&c->queue, len);
-    if (c->queue.len != 0) {
+    channel_send(c->channel, c->end, SEGMENT_DATA, span_bytes(c->queue.ptr + c->sent, len));
+    took(c, len);
+    if (unsent(c) != 0) {
         return;
     }
     buf_free(&c->queue); /* idle connections hold no memory */
@@ -149,11 +164,11 @@ static void conn_write(struct world_conn *base, const struct span *parts, size_t
     }
     trace(c, SIM_EVENT_WRITE, "", span_bytes(c->queue.ptr + before, c->queue.len - before));
     conn_pump(c);
-    c->blocked = c->blocked || c->queue.len != 0;
+    c->blocked = c->blocked || unsent(c) != 0;
 }
 
 static size_t conn_pending(const struct world_conn *base) {
-    return ((const struct sim_conn *)base)->queue.len;
+    return unsent((const struct sim_conn *)base);
 }
 
 static void conn_pause(struct world_conn *base, bool paused) {
@@ -167,7 +182,7 @@ static void conn_pause(struct world_conn *base, bool paused) {
 static void flush_timeout(void *ctx) {
     struct sim_conn *c = ctx;
     channel_send(c->channel, c->end, SEGMENT_RESET, SPAN(""));
-    conn_end(c, WORLD_CLOSE_LOCAL, "closed with %zu bytes unsent", c->queue.len);
+    conn_end(c, WORLD_CLOSE_LOCAL, "closed with %zu bytes unsent", unsent(c));
 }
 
 static void conn_close(struct world_conn *base, uint64_t flush_ms) {
@@ -183,7 +198,7 @@ static void conn_close(struct world_conn *base, uint64_t flush_ms) {
         c->state = CONN_CLOSING;
         sim_inbox_stop(c->host, &c->soon);
         channel_resume(c->channel, c->end);
-        if (c->queue.len == 0) {
+        if (unsent(c) == 0) {
             send_eof(c);
         } else {
             sim_inbox_start(c->host, &c->deadline, flush_ms * 1000, flush_timeout, c);

@@ -129,7 +129,8 @@ struct sim_conn {
     struct tls_state *tls;                     /* ours; NULL: plain */
     const struct sim_certificate *client_cert; /* server: what the client sends, not yet judged */
     const struct sim_certificate *peer;
-    struct buf queue; /* written, not yet in the pipe */
+    struct buf queue; /* written; from `sent` on not yet in the pipe */
+    size_t sent;
     bool paused;
     bool tls13;
     struct timer deadline; /* connect, handshake, flush */
