@@ -62,7 +62,11 @@ static const struct command_line *simulate_line(struct simulate_args *a) {
                         "What users do: a file in JSON or HOCON, or mixed: a bit of everything, as without this "
                         "option.",
                         &a->workload);
-    table[n++] = OPTION(OPTION_UINT, "agents", 'n', "N", "Virtual agents.", &a->agents);
+    table[n++] =
+        OPTION(OPTION_UINT, "agents", 'n', "N",
+               "Virtual agents. Of a run whose faults, workload, jobs and length are not named either it makes "
+               "one job of the task echo on all of them.",
+               &a->agents);
     table[n++] = OPTION(OPTION_UINT, "brokers", 0, "N", "PCP brokers, up to 3.", &a->brokers);
     table[n++] = OPTION(OPTION_UINT, "jobs", 'j', "N", "Jobs that users start.", &a->jobs);
     table[n++] =
@@ -332,10 +336,19 @@ static bool run_one_job(const struct simulate_args *a, uint64_t first, uint64_t 
     return simulate_job(&job, first, last, good, err);
 }
 
-static int run(const struct command_line *cl, const struct simulate_args *a) {
+/* A fleet and nothing else said: how long one task takes on it. */
+static bool only_a_fleet(const struct simulate_args *a) {
+    return a->agents != 0 && a->faults == NULL && a->without == NULL && a->workload == NULL && a->jobs == 0 &&
+           a->for_ms == 0 && a->minutes == 0 && a->trace == NULL && a->html == NULL && !a->shrink;
+}
+
+static int run(const struct command_line *cl, struct simulate_args *a) {
     struct error err = ERROR_INIT;
     uint64_t first, last;
     bool good = false;
+    if (a->task == NULL && only_a_fleet(a)) {
+        a->task = "echo";
+    }
     if (!read_seeds(a, &first, &last, &err) ||
         !(a->task != NULL ? run_one_job(a, first, last, &good, &err) : run_workload(a, first, last, &good, &err))) {
         return dalang_trouble(cl, &err);

@@ -120,7 +120,7 @@ char *shrink_command(const struct soak_opts *o, const char *workload) {
     static const char *const levels[] = {"none", "light", "heavy", "swarm"};
     struct buf out = BUF_INIT;
     buf_printf(&out, "dalang simulate --seed %" PRIu64, o->seed);
-    if (o->faults != FAULTS_SWARM) {
+    if (o->faults != FAULTS_SWARM || o->agents != 0) { /* a fleet alone would be another kind of run */
         buf_printf(&out, " --faults %s", levels[o->faults]);
     }
     if (workload != NULL) {

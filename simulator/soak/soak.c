@@ -8,7 +8,7 @@
 static const uint64_t READY_WITHIN_US = 10 * SIM_MINUTE;
 static const uint64_t CONVERGE_WITHIN_US = 3 * SIM_HOUR; /* a node whose agent never answers is given up after 40 min */
 static const uint64_t QUIET_US = 20 * SIM_MINUTE;        /* longer than an idle time-out, and than TCP tries */
-enum { COMPONENTS_MAX = 4, AGENTS_MOST = 60, BROKERS_MOST = 3, JOBS_MOST = 30 };
+enum { COMPONENTS_MAX = 4, AGENTS_MOST = 60, BROKERS_MOST = 3, JOBS_MOST = 30, AGENTS_A_PLACE = 50 };
 
 static const uint32_t STOP_PPM = 30000;
 
@@ -103,6 +103,9 @@ static bool set_up(struct soak *s, struct error *err) {
     r->brokers = (uint32_t)given_or(s->opts.brokers, &rng, 1, BROKERS_MOST);
     s->task_limit = (uint32_t)rng_between(&rng, 1, 100);
     s->deploy_limit = (uint32_t)rng_between(&rng, 1, 20);
+    uint32_t least = r->agents / AGENTS_A_PLACE; /* or the jobs of a large fleet would take days */
+    s->task_limit = s->task_limit > least ? s->task_limit : least;
+    s->deploy_limit = s->deploy_limit > least ? s->deploy_limit : least;
     s->opts.for_us = given_or(s->opts.for_us, &rng, 1, 20) * (s->opts.for_us != 0 ? 1 : SIM_MINUTE);
     s->jobs_left = (uint32_t)given_or(s->opts.jobs, &rng, 1, JOBS_MOST);
     r->jobs = s->jobs_left;

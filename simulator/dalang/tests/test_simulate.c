@@ -171,6 +171,7 @@ static void one_job(void **state) {
          "seed 1: 5 agents*finished\":5*trace *\nseed 2: 5 agents*trace *\n",
          ""},
         {{SIMULATE, "--task", "echo", "--json"}, 0, "{\"seed\":1,*\"nodes\":100,*\"violations\":[]}\n", ""},
+        {{SIMULATE, "--agents", "7", "--json"}, 0, "{\"seed\":1,*\"nodes\":7,\"node_states\":{\"finished\":7},*\n", ""},
         {{SIMULATE, "--task", "no-such-task", "--agents", "3"}, 1, "*FAILED: *", ""},
         {{SIMULATE, "--task", "echo", "--modules", "gone"}, 3, "", "dalang simulate: *gone*\n"},
         {{SIMULATE, "--task", "echo", "--faults", "light"}, 2, "", "dalang simulate: --task is one job *\n"},
