@@ -102,7 +102,9 @@ static const struct conform_suite *suite_named(const char *name) {
 static bool print_table(const char *dir, struct error *err) {
     struct buf text = BUF_INIT;
     bool ok = conform_table(dir, &text, err);
-    fwrite(text.ptr, 1, text.len, stdout);
+    if (ok) {
+        fwrite(text.ptr, 1, text.len, stdout);
+    }
     buf_free(&text);
     return ok;
 }

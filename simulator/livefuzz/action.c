@@ -69,7 +69,11 @@ static bool action_read(const json_t *o, struct action *a) {
     a->number = (uint64_t)number;
     a->version = (int)version;
     buf_append_span(&a->bytes, json_span(a->kind == ACTION_CONNECT ? path : text));
-    return hex == NULL || hex_decode(&a->bytes, span_of(hex));
+    if (hex != NULL && !hex_decode(&a->bytes, span_of(hex))) {
+        buf_free(&a->bytes);
+        return false;
+    }
+    return true;
 }
 
 bool actions_read(struct actions *list, struct span text, struct error *err) {

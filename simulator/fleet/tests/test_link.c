@@ -279,6 +279,7 @@ static void an_outage_resets_all_and_refuses_new_ones(void **state) {
         run_for(rig.sim, SIM_SECOND);
         assert_true(rig.near.closed && rig.near.why == WORLD_CLOSE_REFUSED);
         rig.near = (struct end){.sim = rig.sim};
+        buf_free(&rig.far.got);
         rig.far = (struct end){.sim = rig.sim};
         dial(&rig);
         assert_true(sim_run_until(rig.sim, SIM_MINUTE, is_true, &rig.near.opened));
