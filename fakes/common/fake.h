@@ -106,8 +106,6 @@ void fake_respond_empty(struct http_exchange *ex, int status);
 void fake_respond_error(struct http_exchange *ex, int status, const char *kind, json_t *details, const char *format,
                         ...) __attribute__((format(printf, 5, 6)));
 
-/* '*' matches any run of characters, everything else itself. */
-bool fake_glob(const char *pattern, const char *text);
 /* RFC 7396 over objects; returns a new reference. */
 json_t *fake_merge_patch(const json_t *target, const json_t *patch);
 

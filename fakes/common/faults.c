@@ -3,29 +3,6 @@
 #include "fakes/common/host.h"
 #include <string.h>
 
-bool fake_glob(const char *pattern, const char *text) {
-    const char *star = NULL;
-    const char *resume = NULL;
-    while (*text != '\0') {
-        if (*pattern == '*') {
-            star = ++pattern;
-            resume = text;
-        } else if (*pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star;
-            text = ++resume;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*') {
-        pattern++;
-    }
-    return *pattern == '\0';
-}
-
 void faults_init(struct fault_list *l) {
     list_init(&l->items);
     l->last_id = 0;
@@ -184,7 +161,7 @@ bool faults_strike(struct fault_list *l, struct world *w, const char *method, co
                    struct fault_action *out) {
     LIST_EACH (k, &l->items) {
         struct fault *f = LIST_ITEM(k, struct fault, link);
-        if (f->times == 0 || (f->method != NULL && strcmp(f->method, method) != 0) || !fake_glob(f->path, path) ||
+        if (f->times == 0 || (f->method != NULL && strcmp(f->method, method) != 0) || !glob_match(f->path, path) ||
             !chance_strikes(w, f->probability)) {
             continue;
         }

@@ -105,7 +105,7 @@ json_t *requests_dump(const struct request_log *l, int64_t since, const char *me
     LIST_EACH (k, &l->items) {
         struct recorded *r = LIST_ITEM(k, struct recorded, link);
         if (r->seq > since && (method == NULL || strcmp(json_str(r->entry, "method"), method) == 0) &&
-            (path_glob == NULL || fake_glob(path_glob, json_str(r->entry, "path")))) {
+            (path_glob == NULL || glob_match(path_glob, json_str(r->entry, "path")))) {
             json_array_append(all, whole_entry(r));
         }
     }

@@ -99,7 +99,7 @@ static bool overridden(struct ps_request *r) {
     json_t *o;
     json_array_foreach((json_t *)(uintptr_t)all, i, o) {
         const char *method = json_str(o, "method");
-        if ((method != NULL && strcmp(method, r->method) != 0) || !fake_glob(json_str(o, "path"), r->path)) {
+        if ((method != NULL && strcmp(method, r->method) != 0) || !glob_match(json_str(o, "path"), r->path)) {
             continue;
         }
         int status = (int)json_int(o, "status", 200);

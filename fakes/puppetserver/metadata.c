@@ -120,7 +120,7 @@ struct search {
 
 static bool is_ignored(const struct search *s, const char *name) {
     for (size_t i = 0; i < json_array_size(s->ignored); i++) {
-        if (fake_glob(json_string_value(json_array_get(s->ignored, i)), name)) {
+        if (glob_match(json_string_value(json_array_get(s->ignored, i)), name)) {
             return true;
         }
     }

@@ -87,27 +87,6 @@ void ps_bytes(struct ps_request *r, struct span bytes) {
     http_respond(r->ex, 200, "application/octet-stream", bytes);
 }
 
-static void append_escaped(struct buf *b, const char *text) {
-    for (; *text != '\0'; text++) {
-        switch (*text) {
-        case '<':
-            buf_append_cstr(b, "&lt;");
-            break;
-        case '>':
-            buf_append_cstr(b, "&gt;");
-            break;
-        case '&':
-            buf_append_cstr(b, "&amp;");
-            break;
-        case '"':
-            buf_append_cstr(b, "&quot;");
-            break;
-        default:
-            buf_append_char(b, *text);
-        }
-    }
-}
-
 /* The page of the web server under Puppet Server for what no route takes. */
 void ps_html_not_found(struct http_exchange *ex, const char *raw_path) {
     struct buf b = BUF_INIT;
@@ -115,7 +94,7 @@ void ps_html_not_found(struct http_exchange *ex, const char *raw_path) {
                     "<html>\n<head>\n<meta http-equiv=\"Content-Type\" content=\"text/html;charset=ISO-8859-1\"/>\n"
                     "<title>Error 404 Not Found</title>\n</head>\n<body><h2>HTTP ERROR 404 Not Found</h2>\n<table>\n"
                     "<tr><th>URI:</th><td>");
-    append_escaped(&b, raw_path);
+    buf_append_html(&b, raw_path);
     buf_append_cstr(&b,
                     "</td></tr>\n<tr><th>STATUS:</th><td>404</td></tr>\n<tr><th>MESSAGE:</th><td>Not Found</td></tr>\n"
                     "<tr><th>SERVLET:</th><td>-</td></tr>\n</table>\n\n</body>\n</html>\n");

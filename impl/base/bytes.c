@@ -249,6 +249,27 @@ void buf_vprintf(struct buf *b, const char *format, va_list args) {
     b->len += (size_t)len;
 }
 
+void buf_append_html(struct buf *b, const char *text) {
+    for (; text != NULL && *text != '\0'; text++) {
+        switch (*text) {
+        case '<':
+            buf_append_cstr(b, "&lt;");
+            break;
+        case '>':
+            buf_append_cstr(b, "&gt;");
+            break;
+        case '&':
+            buf_append_cstr(b, "&amp;");
+            break;
+        case '"':
+            buf_append_cstr(b, "&quot;");
+            break;
+        default:
+            buf_append_char(b, *text);
+        }
+    }
+}
+
 void buf_printf(struct buf *b, const char *format, ...) {
     va_list args;
     va_start(args, format);
@@ -294,4 +315,27 @@ char *str_dup(const char *text) {
 
 bool str_eq(const char *a, const char *b) {
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+bool glob_match(const char *pattern, const char *text) {
+    const char *star = NULL;
+    const char *resume = NULL;
+    while (*text != '\0') {
+        if (*pattern == '*') {
+            star = ++pattern;
+            resume = text;
+        } else if (*pattern == *text) {
+            pattern++;
+            text++;
+        } else if (star != NULL) {
+            pattern = star;
+            text = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*') {
+        pattern++;
+    }
+    return *pattern == '\0';
 }

@@ -55,6 +55,7 @@ void buf_append(struct buf *b, const void *bytes, size_t len);
 void buf_append_span(struct buf *b, struct span s);
 void buf_append_cstr(struct buf *b, const char *text);
 void buf_append_char(struct buf *b, char c);
+void buf_append_html(struct buf *b, const char *text); /* as the text of an HTML or XML element or "attribute" */
 void buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(struct buf *b, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
 void buf_consume(struct buf *b, size_t len); /* drops the first len bytes */
@@ -65,5 +66,7 @@ struct span buf_span(const struct buf *b);
 char *str_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 char *str_dup(const char *text);           /* NULL stays NULL */
 bool str_eq(const char *a, const char *b); /* NULL equals only NULL */
+/* '*' matches any run of characters, line ends too; everything else itself. */
+bool glob_match(const char *pattern, const char *text);
 
 #endif

@@ -227,6 +227,17 @@ enum option_result option_parse(const struct command_line *cl, int argc, char *c
     return OPTION_PARSED;
 }
 
+enum option_result option_parse_only(const struct command_line *cl, int argc, char *const argv[], struct error *err) {
+    struct option_list rest = {NULL, 0};
+    enum option_result result = option_parse(cl, argc, argv, &rest, err);
+    if (result == OPTION_PARSED && rest.count != 0) {
+        error_set(err, "usage", "unexpected argument '%s'", rest.items[0]);
+        result = OPTION_ERROR;
+    }
+    option_list_free(&rest);
+    return result;
+}
+
 void option_list_free(struct option_list *l) {
     mem_free((void *)l->items);
     *l = (struct option_list){NULL, 0};

@@ -53,6 +53,8 @@ enum option_result {
 /* Parses argv[1…]; what is no option is collected in *rest (its items array is mem_free()d by the caller). */
 enum option_result option_parse(const struct command_line *cl, int argc, char *const argv[], struct option_list *rest,
                                 struct error *err);
+/* The same for a program that takes options and nothing else: another word is an error. */
+enum option_result option_parse_only(const struct command_line *cl, int argc, char *const argv[], struct error *err);
 void option_list_free(struct option_list *l);
 void option_print_help(const struct command_line *cl, FILE *to);
 void option_print_man(const struct command_line *cl, FILE *to); /* roff */

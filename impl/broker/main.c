@@ -114,14 +114,7 @@ static enum option_result parse(struct flags *f, int argc, char *argv[], struct 
             "certificates and the CRL again; when they are wrong the old ones stay. SIGUSR2 opens the log files again.",
         .options = options,
     };
-    struct option_list rest = {NULL, 0};
-    enum option_result result = option_parse(&line, argc, argv, &rest, err);
-    if (result == OPTION_PARSED && rest.count != 0) {
-        error_set(err, "usage", "unexpected argument '%s'", rest.items[0]);
-        result = OPTION_ERROR;
-    }
-    option_list_free(&rest);
-    return result;
+    return option_parse_only(&line, argc, argv, err);
 }
 
 /* ---- settings and logs */

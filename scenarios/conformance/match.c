@@ -62,28 +62,6 @@ json_t *template_read(const struct variables *v, const char *text) {
     return value;
 }
 
-bool glob_match(const char *pattern, const char *text) {
-    const char *star = NULL, *from = NULL;
-    while (*text != '\0') {
-        if (*pattern == '*') {
-            star = pattern++;
-            from = text;
-        } else if (*pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star + 1;
-            text = ++from;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*') {
-        pattern++;
-    }
-    return *pattern == '\0';
-}
-
 /* ---- matching */
 
 struct place {

@@ -35,6 +35,5 @@ json_t *template_read(const struct variables *v, const char *text);
 
 /* Does `got` match? Else *why (mem_free() it) names the place, what was expected and what came. */
 bool template_match(struct variables *v, const json_t *want, const json_t *got, char **why);
-bool glob_match(const char *pattern, const char *text); /* '*' is anything */
 
 #endif

@@ -17,17 +17,22 @@ void say_text(struct stage *s, struct link *l, const char *text) {
     mem_free(filled);
 }
 
-void say_v1(struct stage *s, struct link *l, const char *envelope, const char *data) {
-    char *e = variables_fill(&s->vars, envelope), *d = data != NULL ? variables_fill(&s->vars, data) : NULL;
+/* data NULL: a message without a data chunk. */
+static void send_v1(struct stage *s, struct link *l, const char *envelope, const char *data) {
     struct buf out = BUF_INIT;
     buf_append_char(&out, 1);
-    link_v1_chunk(&out, 1, span_of(e));
-    if (d != NULL) {
-        link_v1_chunk(&out, 2, span_of(d));
+    link_v1_chunk(&out, 1, span_of(envelope));
+    if (data != NULL) {
+        link_v1_chunk(&out, 2, span_of(data));
     }
-    notes(s, l->name, "> v1 %s %s", e, d != NULL ? d : "");
+    notes(s, l->name, "> v1 %s %s", envelope, data != NULL ? data : "");
     link_send(l, false, buf_span(&out));
     buf_free(&out);
+}
+
+void say_v1(struct stage *s, struct link *l, const char *envelope, const char *data) {
+    char *e = variables_fill(&s->vars, envelope), *d = data != NULL ? variables_fill(&s->vars, data) : NULL;
+    send_v1(s, l, e, d);
     mem_free(e);
     mem_free(d);
 }
@@ -73,15 +78,7 @@ void say(struct stage *s, struct link *l, const char *message) {
     } else {
         json_t *envelope = envelope_of(l, m), *data = json_object_get(m, "data");
         char *e = json_text(envelope), *d = data != NULL ? json_text(data) : NULL;
-        struct buf out = BUF_INIT;
-        buf_append_char(&out, 1);
-        link_v1_chunk(&out, 1, span_of(e));
-        if (d != NULL) {
-            link_v1_chunk(&out, 2, span_of(d));
-        }
-        notes(s, l->name, "> v1 %s %s", e, d != NULL ? d : "");
-        link_send(l, false, buf_span(&out));
-        buf_free(&out);
+        send_v1(s, l, e, d);
         mem_free(e);
         mem_free(d);
         json_decref(envelope);

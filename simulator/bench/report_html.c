@@ -28,30 +28,9 @@ static const char style[] =
     "vertical-align:middle}\n"
     "</style>\n";
 
-static void escape(struct buf *out, const char *text) {
-    for (; text != NULL && *text != '\0'; text++) {
-        switch (*text) {
-        case '<':
-            buf_append_cstr(out, "&lt;");
-            break;
-        case '>':
-            buf_append_cstr(out, "&gt;");
-            break;
-        case '&':
-            buf_append_cstr(out, "&amp;");
-            break;
-        case '"':
-            buf_append_cstr(out, "&quot;");
-            break;
-        default:
-            buf_append_char(out, *text);
-        }
-    }
-}
-
 static void element(struct buf *out, const char *tag, const char *text) {
     buf_printf(out, "<%s>", tag);
-    escape(out, text);
+    buf_append_html(out, text);
     buf_printf(out, "</%.*s>", (int)strcspn(tag, " "), tag);
 }
 
@@ -163,7 +142,7 @@ static void curve(struct buf *out, const json_t *series, size_t color, const str
                    place(y, json_number_value(json_array_get(point, 1))));
     }
     buf_append_cstr(out, "\"><title>");
-    escape(out, json_str(series, "name"));
+    buf_append_html(out, json_str(series, "name"));
     buf_append_cstr(out, "</title></polyline>");
     for (i = 0; json_array_size(points) <= 12 && i < json_array_size(points); i++) {
         point = json_array_get(points, i);
@@ -191,7 +170,7 @@ static void plot_html(struct buf *out, const json_t *plot) {
     if (json_array_size(json_object_get(plot, "series")) > 1) {
         json_array_foreach(json_object_get(plot, "series"), i, series) {
             buf_printf(out, "<span class=\"key\" style=\"--c:var(--s%zu)\">", i % SERIES_COLORS);
-            escape(out, json_str(series, "name"));
+            buf_append_html(out, json_str(series, "name"));
             buf_append_cstr(out, "</span>");
         }
     }
@@ -202,10 +181,10 @@ static void plot_html(struct buf *out, const json_t *plot) {
         curve(out, series, i % SERIES_COLORS, &x, &y);
     }
     buf_printf(out, "<text x=\"%d\" y=\"%d\" text-anchor=\"middle\">", (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 6);
-    escape(out, json_str(plot, "x"));
+    buf_append_html(out, json_str(plot, "x"));
     buf_printf(out, "</text><text transform=\"translate(11 %d) rotate(-90)\" text-anchor=\"middle\">",
                (TOP + HEIGHT - BOTTOM) / 2);
-    escape(out, json_str(plot, "y"));
+    buf_append_html(out, json_str(plot, "y"));
     buf_append_cstr(out, "</text></svg></div>\n");
 }
 
@@ -231,7 +210,7 @@ static void figures_html(struct buf *out, const json_t *r) {
             if (json_is_number(value)) {
                 report_number(out, json_number_value(value), unit);
                 buf_printf(out, "%s", strcmp(unit, "us") == 0 ? " µs" : unit[0] == '\0' || unit[0] == '/' ? "" : " ");
-                escape(out, strcmp(unit, "us") == 0 ? "" : unit);
+                buf_append_html(out, strcmp(unit, "us") == 0 ? "" : unit);
                 if (k > 0 && compared) {
                     buf_printf(out, " <span class=\"dim\">%.2f&thinsp;×</span>", json_number_value(value) / first);
                 }
@@ -276,13 +255,13 @@ static void one(struct buf *out, const json_t *r) {
     element(out, "h1", json_str(r, "title"));
     element(out, "code", json_str(r, "command"));
     buf_append_cstr(out, "<p class=\"dim\">");
-    escape(out, json_str(r, "time"));
+    buf_append_html(out, json_str(r, "time"));
     buf_printf(out, " · %lld × ", (long long)json_int(m, "processors", 0));
-    escape(out, json_str(m, "processor"));
+    buf_append_html(out, json_str(m, "processor"));
     buf_append_cstr(out, " · ");
-    escape(out, json_str(m, "kernel"));
+    buf_append_html(out, json_str(m, "kernel"));
     buf_append_cstr(out, " · OpenSSL ");
-    escape(out, json_str(m, "openssl"));
+    buf_append_html(out, json_str(m, "openssl"));
     buf_printf(out, " · load at start %.1f</p>\n", json_number_value(json_object_get(m, "load_at_start")));
     figures_html(out, r);
     goals_html(out, r);
@@ -300,7 +279,7 @@ static void one(struct buf *out, const json_t *r) {
 void report_html(const json_t *const *reports, size_t count, struct buf *out) {
     buf_append_cstr(out, "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                          "<meta name=\"viewport\" content=\"width=device-width\"><title>");
-    escape(out, count > 0 ? json_str(reports[0], "title") : "bench");
+    buf_append_html(out, count > 0 ? json_str(reports[0], "title") : "bench");
     buf_append_cstr(out, "</title>\n");
     buf_append_cstr(out, style);
     buf_append_cstr(out, "</head><body>\n");

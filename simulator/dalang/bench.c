@@ -248,15 +248,13 @@ struct bench {
 };
 
 static int measure(const struct bench *b, int argc, char *const argv[]) {
-    struct option_list words = {NULL, 0};
     struct error err = ERROR_INIT;
     int code = DALANG_OK;
-    if (dalang_parse(b->cl, argc, argv, &words, &code)) {
+    if (dalang_parse_only(b->cl, argc, argv, &code)) {
         struct world *w = NULL;
         char *dir = NULL;
         json_t *report = report_new(b->title, argc, argv);
-        const bool ok = (words.count == 0 || error_set(&err, "usage", "\"%s\" is no option", words.items[0])) &&
-                        b->check(b->args, &err) && (w = real_world_new(&err)) != NULL &&
+        const bool ok = b->check(b->args, &err) && (w = real_world_new(&err)) != NULL &&
                         (dir = temporary_directory(&err)) != NULL && b->run(b->args, w, dir, report, &err) &&
                         show(w, b->output, report, &err);
         code = ended(b->cl, ok, &err);
@@ -269,7 +267,6 @@ static int measure(const struct bench *b, int argc, char *const argv[]) {
         json_decref(report);
         mem_free(dir);
     }
-    option_list_free(&words);
     return code;
 }
 

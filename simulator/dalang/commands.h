@@ -20,6 +20,8 @@ extern const size_t dalang_command_count;
 /* Parses a sub-command's options. True: go on; false: *code is what to exit with (help, version or a usage error, which
  * has been printed). The words that are no options are in *rest (to be freed by the caller in any case). */
 bool dalang_parse(const struct command_line *cl, int argc, char *const argv[], struct option_list *rest, int *code);
+/* The same for a command that takes options and nothing else: another word is a usage error. */
+bool dalang_parse_only(const struct command_line *cl, int argc, char *const argv[], int *code);
 /* Prints "dalang up: <message>" on stderr, clears err and returns DALANG_CONFIGURATION, or DALANG_USAGE for kind
  * "usage". */
 int dalang_trouble(const struct command_line *cl, struct error *err);

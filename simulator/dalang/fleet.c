@@ -235,19 +235,11 @@ int fleet_command(int argc, char *const argv[]) {
         .argv = argv,
         .is_rank = fleet_ranks_launched(),
     };
-    struct option_list words = {NULL, 0};
     int code = DALANG_OK;
     r.cl = fleet_line(&r.args);
-    if (dalang_parse(r.cl, argc, argv, &words, &code)) {
-        if (words.count > 0) {
-            struct error err = ERROR_INIT;
-            error_set(&err, "usage", "\"%s\" is no option", words.items[0]);
-            code = dalang_trouble(r.cl, &err);
-        } else {
-            code = run(&r);
-        }
+    if (dalang_parse_only(r.cl, argc, argv, &code)) {
+        code = run(&r);
     }
-    option_list_free(&words);
     option_list_free(&r.args.brokers);
     option_list_free(&r.args.primaries);
     return code;

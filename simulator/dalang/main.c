@@ -63,6 +63,19 @@ bool dalang_parse(const struct command_line *cl, int argc, char *const argv[], s
     return false;
 }
 
+bool dalang_parse_only(const struct command_line *cl, int argc, char *const argv[], int *code) {
+    struct option_list words = {NULL, 0};
+    bool ok = dalang_parse(cl, argc, argv, &words, code);
+    if (ok && words.count > 0) {
+        struct error err = ERROR_INIT;
+        error_set(&err, "usage", "\"%s\" is no option", words.items[0]);
+        *code = dalang_trouble(cl, &err);
+        ok = false;
+    }
+    option_list_free(&words);
+    return ok;
+}
+
 int dalang_trouble(const struct command_line *cl, struct error *err) {
     int code = error_is(err, "usage") ? DALANG_USAGE : DALANG_CONFIGURATION;
     fprintf(stderr, "%s: %s\n", cl->program, err->msg);

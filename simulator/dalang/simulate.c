@@ -359,17 +359,9 @@ static int run(const struct command_line *cl, struct simulate_args *a) {
 int simulate_command(int argc, char *const argv[]) {
     struct simulate_args args = {.seed = NULL};
     const struct command_line *cl = simulate_line(&args);
-    struct option_list words = {NULL, 0};
     int code = DALANG_OK;
-    if (dalang_parse(cl, argc, argv, &words, &code)) {
-        if (words.count > 0) {
-            struct error err = ERROR_INIT;
-            error_set(&err, "usage", "\"%s\" is no option", words.items[0]);
-            code = dalang_trouble(cl, &err);
-        } else {
-            code = run(cl, &args);
-        }
+    if (dalang_parse_only(cl, argc, argv, &code)) {
+        code = run(cl, &args);
     }
-    option_list_free(&words);
     return code;
 }

@@ -350,19 +350,11 @@ static int run(struct tap_run *r) {
 int tap_command(int argc, char *const argv[]) {
     const char *no_color = getenv("NO_COLOR");
     struct tap_run r = {.args = {.color = isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == '\0')}};
-    struct option_list words = {NULL, 0};
     int code = DALANG_OK;
     r.cl = tap_line(&r.args);
-    if (dalang_parse(r.cl, argc, argv, &words, &code)) {
-        if (words.count > 0) {
-            struct error err = ERROR_INIT;
-            error_set(&err, "usage", "\"%s\" is no option", words.items[0]);
-            code = dalang_trouble(r.cl, &err);
-        } else {
-            code = run(&r);
-        }
+    if (dalang_parse_only(r.cl, argc, argv, &code)) {
+        code = run(&r);
     }
-    option_list_free(&words);
     option_list_free(&r.args.names);
     option_list_free(&r.args.hide);
     return code;

@@ -532,20 +532,14 @@ static int run_in_background(struct up *u) {
 
 int up_command(int argc, char *const argv[]) {
     struct up u = {.args = {.agents = DEFAULT_AGENTS, .seed = 1, .timeout_ms = 60000}, .claim = -1};
-    struct option_list words = {NULL, 0};
     int code = DALANG_OK;
     u.cl = up_line(&u.args);
-    if (dalang_parse(u.cl, argc, argv, &words, &code)) {
-        if (words.count > 0) {
-            struct error err = ERROR_INIT;
-            error_set(&err, "usage", "\"%s\" is no option", words.items[0]);
-            code = dalang_trouble(u.cl, &err);
-        } else if (u.args.detach || u.args.wait || u.args.down) {
+    if (dalang_parse_only(u.cl, argc, argv, &code)) {
+        if (u.args.detach || u.args.wait || u.args.down) {
             code = run_in_background(&u);
         } else {
             code = run(&u);
         }
     }
-    option_list_free(&words);
     return code;
 }

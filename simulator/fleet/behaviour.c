@@ -65,7 +65,8 @@ bool duration_dist(const json_t *spec, struct dist *out_us, struct error *err) {
 
 /* ---- reading */
 
-static bool known_keys(const json_t *obj, const char *where, const char *const *keys, size_t count, struct error *err) {
+bool behaviour_known_keys(const json_t *obj, const char *where, const char *const *keys, size_t count,
+                          struct error *err) {
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)obj, key, value) {
@@ -75,9 +76,9 @@ static bool known_keys(const json_t *obj, const char *where, const char *const *
         }
         if (!known) {
             const char *near = nearest_word(key, keys, count);
-            return error_set(err, "behaviour", "%s: unknown key \"%s\"%s%s%s", where, key,
-                             near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
-                             near != NULL ? "\"?" : "");
+            return error_set(err, "behaviour", "%s%sunknown key \"%s\"%s%s%s", where != NULL ? where : "",
+                             where != NULL ? ": " : "", key, near != NULL ? "; did you mean \"" : "",
+                             near != NULL ? near : "", near != NULL ? "\"?" : "");
         }
     }
     return true;
@@ -85,7 +86,7 @@ static bool known_keys(const json_t *obj, const char *where, const char *const *
 
 static bool read_task(const char *name, const json_t *spec, struct task_behaviour *t, struct error *err) {
     static const char *const keys[] = {"takes", "stdout", "stderr", "exit", "signal"};
-    if (!json_is_object(spec) || !known_keys(spec, name, keys, 5, err)) {
+    if (!json_is_object(spec) || !behaviour_known_keys(spec, name, keys, 5, err)) {
         return error_is_set(err) ? false : error_set(err, "behaviour", "tasks.%s must be an object", name);
     }
     const json_t *takes = json_object_get(spec, "takes"), *out = json_object_get(spec, "stdout");
@@ -132,7 +133,7 @@ static bool read_status(struct puppet_behaviour *p, const json_t *status, struct
         for (size_t i = 0; i < RUN_STATUSES; i++) {
             p->weights[i] = strcmp(json_string_value(status), names[i]) == 0;
         }
-    } else if (json_is_object(status) && known_keys(status, "puppet_run.status", names, RUN_STATUSES, err)) {
+    } else if (json_is_object(status) && behaviour_known_keys(status, "puppet_run.status", names, RUN_STATUSES, err)) {
         for (size_t i = 0; i < RUN_STATUSES; i++) {
             double ratio = json_number_value(json_object_get(status, names[i]));
             if (ratio < 0 || ratio > 1000) {
@@ -159,7 +160,7 @@ static bool read_puppet(struct puppet_behaviour *p, const json_t *spec, struct e
     if (spec == NULL) {
         return true;
     }
-    if (!json_is_object(spec) || !known_keys(spec, "puppet_run", keys, 5, err)) {
+    if (!json_is_object(spec) || !behaviour_known_keys(spec, "puppet_run", keys, 5, err)) {
         return error_is_set(err) ? false : error_set(err, "behaviour", "puppet_run must be an object");
     }
     const json_t *takes = json_object_get(spec, "takes"), *status = json_object_get(spec, "status");

@@ -1,4 +1,4 @@
-/* Shared by behaviour.c and puppet_run.c only. */
+/* Shared by behaviour.c, puppet_run.c and roster.c only. */
 #ifndef DALANG_FLEET_BEHAVIOUR_INTERNAL_H
 #define DALANG_FLEET_BEHAVIOUR_INTERNAL_H
 
@@ -25,5 +25,9 @@ struct behaviours {
     struct map tasks; /* name -> struct task_behaviour * */
     struct puppet_behaviour puppet;
 };
+
+/* False: obj has another key; err names it and the nearest known one, after `where` (may be NULL). Kind "behaviour". */
+bool behaviour_known_keys(const json_t *obj, const char *where, const char *const *keys, size_t count,
+                          struct error *err);
 
 #endif

@@ -1,5 +1,6 @@
 /* See roster.h. */
 #include "simulator/fleet/roster.h"
+#include "simulator/fleet/behaviour_internal.h"
 
 #include "base/mem.h"
 #include "base/option.h"
@@ -10,23 +11,6 @@
 static const char *const entry_keys[] = {"count", "name",    "pcp",     "brokers", "facts",
                                          "known", "trusted", "connect", "tasks",   "puppet_run"};
 enum { ENTRY_KEYS = sizeof(entry_keys) / sizeof(entry_keys[0]) };
-
-static bool known_keys(const json_t *obj, const char *const *keys, size_t count, struct error *err) {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)obj, key, value) {
-        bool known = false;
-        for (size_t i = 0; i < count; i++) {
-            known = known || strcmp(key, keys[i]) == 0;
-        }
-        if (!known) {
-            const char *near = nearest_word(key, keys, count);
-            return error_set(err, "behaviour", "unknown key \"%s\"%s%s%s", key, near != NULL ? "; did you mean \"" : "",
-                             near != NULL ? near : "", near != NULL ? "\"?" : "");
-        }
-    }
-    return true;
-}
 
 static bool read_brokers(struct roster_entry *e, const json_t *brokers, struct error *err) {
     if (brokers != NULL && (json_array_size(brokers) == 0 || json_array_size(brokers) > ROSTER_BROKERS_MAX)) {
@@ -49,7 +33,7 @@ static bool read_connect(struct roster_entry *e, const json_t *connect, struct e
     if (connect == NULL) {
         return true;
     }
-    if (!json_is_object(connect) || !known_keys(connect, keys, 1, err)) {
+    if (!json_is_object(connect) || !behaviour_known_keys(connect, NULL, keys, 1, err)) {
         return error_is_set(err) ? error_prefix(err, "connect")
                                  : error_set(err, "behaviour", "connect must be an object");
     }
@@ -97,7 +81,7 @@ static bool read_entry(struct roster_entry *e, const json_t *entry, struct error
     if (!json_is_object(entry)) {
         return error_set(err, "behaviour", "must be an object");
     }
-    if (!known_keys(entry, entry_keys, ENTRY_KEYS, err) || !read_plain(e, entry, err) ||
+    if (!behaviour_known_keys(entry, NULL, entry_keys, ENTRY_KEYS, err) || !read_plain(e, entry, err) ||
         !read_brokers(e, json_object_get(entry, "brokers"), err) ||
         !read_connect(e, json_object_get(entry, "connect"), err) || !read_facts(e, entry, err)) {
         return false;
@@ -138,7 +122,7 @@ static bool read_entries(struct roster *r, const json_t *entries, struct error *
 
 static bool read_one_kind(struct roster *r, const json_t *spec, struct error *err) {
     static const char *const keys[] = {"tasks", "puppet_run", "fleet"};
-    if (spec != NULL && (!json_is_object(spec) || !known_keys(spec, keys, 3, err))) {
+    if (spec != NULL && (!json_is_object(spec) || !behaviour_known_keys(spec, NULL, keys, 3, err))) {
         return error_is_set(err) ? false : error_set(err, "behaviour", "must be an object or a list of fleet entries");
     }
     r->entries = mem_array(1, sizeof(*r->entries));

@@ -32,7 +32,7 @@ const char *compare_skipped(const struct compare *c, const char *name) {
     size_t i;
     json_t *item;
     json_array_foreach(json_object_get(c->rules, "skip"), i, item) {
-        if (fake_glob(json_str(item, "name"), name)) {
+        if (glob_match(json_str(item, "name"), name)) {
             return json_str(item, "reason");
         }
     }
@@ -43,7 +43,7 @@ static json_t *rule_of(const struct compare *c, const char *name, const char *pa
     size_t i;
     json_t *item;
     json_array_foreach(json_object_get(c->rules, "differences"), i, item) {
-        if (fake_glob(json_str(item, "name"), name) && fake_glob(json_str(item, "part"), part)) {
+        if (glob_match(json_str(item, "name"), name) && glob_match(json_str(item, "part"), part)) {
             return item;
         }
     }

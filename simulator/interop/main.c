@@ -58,7 +58,7 @@ static enum option_result parse(struct run *r, int argc, char *argv[], struct op
 
 static bool chosen(const struct run *r, const char *name) {
     for (size_t i = 0; i < r->only.count; i++) {
-        if (fake_glob(r->only.items[i], name)) {
+        if (glob_match(r->only.items[i], name)) {
             return true;
         }
     }

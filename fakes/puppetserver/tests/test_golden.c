@@ -54,7 +54,8 @@ static struct {
 
 static bool may_differ(const char *name, const char *part) {
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
-        if (fake_glob(allowed[i].name, name) && strcmp(allowed[i].part, "*") != 0 && fake_glob(allowed[i].part, part)) {
+        if (glob_match(allowed[i].name, name) && strcmp(allowed[i].part, "*") != 0 &&
+            glob_match(allowed[i].part, part)) {
             allowed[i].used = true;
             return true;
         }
@@ -64,7 +65,7 @@ static bool may_differ(const char *name, const char *part) {
 
 static bool skipped(const char *name) {
     for (size_t i = 0; i < sizeof allowed / sizeof allowed[0]; i++) {
-        if (fake_glob(allowed[i].name, name) && strcmp(allowed[i].part, "*") == 0) {
+        if (glob_match(allowed[i].name, name) && strcmp(allowed[i].part, "*") == 0) {
             allowed[i].used = true;
             return true;
         }
@@ -108,9 +109,9 @@ static enum phase phase_of_path(const char *path) {
 }
 
 static enum phase phase_of(const char *name, const char *target) {
-    return fake_glob("files-*", name)                                                         ? PHASE_FILES
-           : strstr(target, "environment=broken") != NULL || fake_glob("*-modules-all", name) ? PHASE_BROKEN
-                                                                                              : PHASE_FIRST;
+    return glob_match("files-*", name)                                                         ? PHASE_FILES
+           : strstr(target, "environment=broken") != NULL || glob_match("*-modules-all", name) ? PHASE_BROKEN
+                                                                                               : PHASE_FIRST;
 }
 
 struct bench {
@@ -135,8 +136,8 @@ static void reach_phase(struct bench *b, enum phase phase) {
 
 /* How the server was set up when this was recorded. */
 static void configure(struct bench *b, const char *name) {
-    bool versioned =
-        fake_glob("versioned-*", name) || (fake_glob("static-file-content-*", name) && strstr(name, "without") == NULL);
+    bool versioned = glob_match("versioned-*", name) ||
+                     (glob_match("static-file-content-*", name) && strstr(name, "without") == NULL);
     json_t *state = quoted("{'codedir': '/etc/puppetlabs/code',"
                            " 'basemodulepath': ['/etc/puppetlabs/code/modules', '/usr/share/puppet/modules'],"
                            " 'auth': {'orchestrator': 'orch.example.com'},"
@@ -152,10 +153,10 @@ static void configure(struct bench *b, const char *name) {
         json_set(state, "static", json_pack("{s:s}", "production", "production-5f2c9e1"));
         json_set(state, "static_in_uris", json_true());
     }
-    if (fake_glob("*default-auth*", name)) {
+    if (glob_match("*default-auth*", name)) {
         json_object_del(state, "auth");
     }
-    if (fake_glob("puppetdb-down-*", name)) {
+    if (glob_match("puppetdb-down-*", name)) {
         json_set(json_object_get(state, "puppetdb"), "up", json_false());
     }
     struct fake *f = fake_puppetserver_base(b->ps);
@@ -201,9 +202,9 @@ static void compare_objects(struct bench *b, const char *name, const char *part,
 
 /* Lists of tasks, plans and modules come in the order of the real server's hash tables: compared as sets. */
 static bool unordered(const char *name, const char *part) {
-    return (fake_glob("*tasks-list*", name) || fake_glob("tasks-*", name) || fake_glob("*plans-list*", name) ||
-            fake_glob("puppetdb-down-tasks", name) || fake_glob("*environment-modules*", name)) &&
-           (strcmp(part, "body") == 0 || fake_glob("*modules", part));
+    return (glob_match("*tasks-list*", name) || glob_match("tasks-*", name) || glob_match("*plans-list*", name) ||
+            glob_match("puppetdb-down-tasks", name) || glob_match("*environment-modules*", name)) &&
+           (strcmp(part, "body") == 0 || glob_match("*modules", part));
 }
 
 static const json_t *same_name(const json_t *list, const json_t *item, size_t fallback) {

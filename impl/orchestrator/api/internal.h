@@ -58,6 +58,15 @@ struct api_field {
         {.key = "usecacheonfailure", .types = IS_BOOLEAN}, {                                                           \
         .key = "timeout", .types = IS_INTEGER, .min = 1                                                                \
     }
+/* What a task takes, now or by a schedule. */
+#define TASK_FIELDS                                                                                                    \
+    {.key = "task", .types = IS_STRING, .required = true},                                                             \
+        {.key = "params", .types = IS_OBJECT, .required = true, .secret = true},                                       \
+        {.key = "scope", .types = IS_OBJECT, .required = true}, {.key = "environment", .types = IS_STRING},            \
+        {.key = "noop", .types = IS_BOOLEAN | IS_NULL}, {.key = "description", .types = IS_STRING},                    \
+        {.key = "targets", .types = IS_ARRAY, .secret = true}, {.key = "timeout", .types = IS_INTEGER, .min = 1}, {    \
+        .key = "userdata", .types = IS_OBJECT                                                                          \
+    }
 
 struct api_call;
 struct api_route {

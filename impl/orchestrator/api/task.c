@@ -4,15 +4,7 @@
 #include <string.h>
 
 const struct api_field command_task_fields[] = {
-    {.key = "task", .types = IS_STRING, .required = true},
-    {.key = "params", .types = IS_OBJECT, .required = true, .secret = true},
-    {.key = "scope", .types = IS_OBJECT, .required = true},
-    {.key = "environment", .types = IS_STRING},
-    {.key = "noop", .types = IS_BOOLEAN | IS_NULL},
-    {.key = "description", .types = IS_STRING},
-    {.key = "targets", .types = IS_ARRAY, .secret = true},
-    {.key = "timeout", .types = IS_INTEGER, .min = 1},
-    {.key = "userdata", .types = IS_OBJECT},
+    TASK_FIELDS,
     {.key = NULL},
 };
 const struct api_field command_plan_task_fields[] = {

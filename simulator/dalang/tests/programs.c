@@ -207,28 +207,6 @@ void program_free(struct running *r) {
 
 /* ---- comparing */
 
-bool like(const char *pattern, const char *text) {
-    const char *star = NULL, *resume = NULL;
-    while (*text != '\0') {
-        if (*pattern == '*') {
-            star = pattern++;
-            resume = text;
-        } else if (*pattern == *text) {
-            pattern++;
-            text++;
-        } else if (star != NULL) {
-            pattern = star + 1;
-            text = ++resume;
-        } else {
-            return false;
-        }
-    }
-    while (*pattern == '*') {
-        pattern++;
-    }
-    return *pattern == '\0';
-}
-
 static char *command_text(const struct program *p) {
     struct buf b = BUF_INIT;
     for (size_t i = 0; p->argv[i] != NULL; i++) {
@@ -242,7 +220,7 @@ static char *run_and_compare(const struct program *p, int code, const char *out,
     program_start(&r, p);
     program_finish(&r);
     const char *got_out = text_of(&r.out_text), *got_err = text_of(&r.err_text);
-    if (r.code != code || (out != NULL && !like(out, got_out)) || (err != NULL && !like(err, got_err))) {
+    if (r.code != code || (out != NULL && !glob_match(out, got_out)) || (err != NULL && !glob_match(err, got_err))) {
         char *command = command_text(p);
         print_error("$ %s\n", command);
         mem_free(command);

@@ -33,10 +33,8 @@ void program_type(struct running *r, const char *text); /* "\003": Ctrl-C, on a 
 int program_finish(struct running *r);
 void program_free(struct running *r); /* ends it if it still runs */
 
-/* '*' in the pattern stands for anything, line ends too; everything else for itself. */
-bool like(const char *pattern, const char *text);
-/* Runs it to its end; fails, showing all, unless code, output and errors are as wanted (NULL: not looked at).
- * On a terminal everything is in `out`, with "\r\n" as line ends. */
+/* Runs it to its end; fails, showing all, unless code, output and errors are as wanted (by glob_match(); NULL: not
+ * looked at). On a terminal everything is in `out`, with "\r\n" as line ends. */
 void expect_program(const struct program *p, int code, const char *out, const char *err);
 /* The same, giving the output; mem_free() it. */
 char *output_of(const struct program *p, int code);

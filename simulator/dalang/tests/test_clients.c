@@ -341,7 +341,7 @@ static void stopping_a_job(void **state) {
     /* those that run go on; by force they end too */
     rig_expect(&rig, ARGUMENTS("puppet-job", "stop", "--force", name, "--format=json"), 0, "{\"job\":*}\n", "");
     assert_int_equal(program_finish(&r), 2);
-    if (!like("*The job is stopping: *Job stopped. 0/3 nodes succeeded.\nDuration: * sec\n", r.out_text.ptr) ||
+    if (!glob_match("*The job is stopping: *Job stopped. 0/3 nodes succeeded.\nDuration: * sec\n", r.out_text.ptr) ||
         strstr(r.out_text.ptr, "did not say") != NULL) {
         fail_msg("%s", r.out_text.ptr);
     }
@@ -358,7 +358,7 @@ static void interrupting_a_job(void **state) {
     kill(r.pid, SIGINT);
     program_await(&r, "running nodes finish first. Press Ctrl-C again to leave at once.\n");
     assert_int_equal(program_finish(&r), 130);
-    if (!like("*Finished on node " N1 "\n*Job stopped. 2/3 nodes succeeded.\n*", r.out_text.ptr)) {
+    if (!glob_match("*Finished on node " N1 "\n*Job stopped. 2/3 nodes succeeded.\n*", r.out_text.ptr)) {
         fail_msg("%s", r.out_text.ptr);
     }
     program_free(&r);
@@ -460,7 +460,7 @@ static void queries(void **state) {
     EXPECT_ALL(&rig, list);
     struct program p = rig_program(&rig, ARGUMENTS("puppet-query", "nodes[certname]{ order by certname }"));
     char *all = output_of(&p, 0);
-    assert_true(like("[\n*" N1 "*" N2 "*" N3 "*node-0004.example.com*real-01.example.com*\n]\n", all));
+    assert_true(glob_match("[\n*" N1 "*" N2 "*" N3 "*node-0004.example.com*real-01.example.com*\n]\n", all));
     mem_free(all);
 }
 

@@ -184,7 +184,7 @@ static void run(const struct use *u, unsigned columns) {
     char *all =
         str_printf("%s%s", r.out_text.ptr != NULL ? r.out_text.ptr : "", r.err_text.ptr != NULL ? r.err_text.ptr : "");
     char *pattern = str_printf("*%s*", u->proof);
-    if (code != u->code || !like(pattern, all)) {
+    if (code != u->code || !glob_match(pattern, all)) {
         fail_msg("%s %s … on %s: exit %d, not %d, or nothing of \"%s\":\n%s", u->argv[0], u->argv[1],
                  columns != 0 ? "a terminal" : "a pipe", code, u->code, u->proof, all);
     }

@@ -89,7 +89,7 @@ static void show(struct screen *s, const char *text) {
 
 static bool on_screen(const struct screen *s, const char *pattern) {
     for (size_t i = 0; i <= s->rows; i++) {
-        if (like(pattern, s->cells[i])) {
+        if (glob_match(pattern, s->cells[i])) {
             return true;
         }
     }
@@ -99,7 +99,7 @@ static bool on_screen(const struct screen *s, const char *pattern) {
 static size_t rows_like(const struct screen *s, const char *pattern) {
     size_t count = 0;
     for (size_t i = 0; i <= s->rows; i++) {
-        count += like(pattern, s->cells[i]);
+        count += glob_match(pattern, s->cells[i]);
     }
     return count;
 }
@@ -201,7 +201,7 @@ static void the_table_of_failures_comes_last(void **state) {
         rows++;
     }
     assert_int_equal(rows, AGENTS);
-    assert_true(like("*\r\n\r\nJob completed. 0/100 nodes succeeded.\r\nDuration: * sec\r\n", table));
+    assert_true(glob_match("*\r\n\r\nJob completed. 0/100 nodes succeeded.\r\nDuration: * sec\r\n", table));
     mem_free(out);
 }
 
@@ -214,8 +214,8 @@ static void ctrl_c_stops_the_job(void **state) {
     program_type(&r, "\003");
     program_await(&r, "Press Ctrl-C again to leave at once.\r\n");
     assert_int_equal(program_finish(&r), 130);
-    if (!like("*Job stopped. */100 nodes succeeded.*", r.out_text.ptr) ||
-        like("*Job stopped. 100/100*", r.out_text.ptr)) {
+    if (!glob_match("*Job stopped. */100 nodes succeeded.*", r.out_text.ptr) ||
+        glob_match("*Job stopped. 100/100*", r.out_text.ptr)) {
         fail_msg("%s", r.out_text.ptr);
     }
     program_free(&r);
@@ -231,7 +231,7 @@ static void a_password_is_not_echoed(void **state) {
     program_await(&r, "Password: ");
     program_type(&r, "sesame\n");
     assert_int_equal(program_finish(&r), 0);
-    assert_true(like("*Username: admin\r\nPassword: \r\nAccess token saved to: typed.token\r\n", r.out_text.ptr));
+    assert_true(glob_match("*Username: admin\r\nPassword: \r\nAccess token saved to: typed.token\r\n", r.out_text.ptr));
     assert_null(strstr(r.out_text.ptr, "sesame"));
     program_free(&r);
 }
@@ -268,7 +268,7 @@ static void without_a_token_the_program_asks(void **state) {
     program_await(&r, "Password: ");
     program_type(&r, "wonder land\n");
     assert_int_equal(program_finish(&r), 0);
-    assert_true(like("*Finished on node " N1 "\r\n  message : x\r\n*", r.out_text.ptr));
+    assert_true(glob_match("*Finished on node " N1 "\r\n  message : x\r\n*", r.out_text.ptr));
     program_free(&r);
     char *kept = read_file(rig.dir, "empty.token"); /* for the next time */
     assert_int_equal(kept[0], '0');

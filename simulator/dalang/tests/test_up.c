@@ -204,7 +204,7 @@ static void trouble_is_one_line_and_exit_code_3(void **state) {
         program_start(&r, &p);
         program_finish(&r);
         const char *err = r.err_text.ptr != NULL ? r.err_text.ptr : "";
-        if (r.code != list[i].code || !like(list[i].err, err) || strchr(err, '\n') != err + strlen(err) - 1) {
+        if (r.code != list[i].code || !glob_match(list[i].err, err) || strchr(err, '\n') != err + strlen(err) - 1) {
             fail_msg("case %zu: exit code %d\n%s", i, r.code, err);
         }
         program_free(&r);
@@ -222,7 +222,7 @@ static size_t entries_like(const char *dir, const char *pattern) {
     assert_non_null(d);
     size_t count = 0;
     for (struct dirent *e; (e = readdir(d)) != NULL;) {
-        count += like(pattern, e->d_name);
+        count += glob_match(pattern, e->d_name);
     }
     closedir(d);
     return count;
