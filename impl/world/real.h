@@ -35,8 +35,9 @@ void real_signal(struct world *w, int signum, void (*cb)(void *ctx), void *ctx);
  * Once per world; path NULL or "": nothing happens. Error kind "world/file". */
 bool real_keylog(struct world *w, const char *path, struct error *err);
 
-/* For daemons, first thing: a crash leaves no core file with keys and tokens in it, and nobody but root may look into the
- * process. Programs it starts are not affected. (Not in builds with AddressSanitizer, whose leak check has to look.) */
+/* For daemons, first thing: a crash leaves no core file with keys and tokens in it, and nobody but root may look into
+ * the process. Programs it starts are not affected. (Not in builds with AddressSanitizer, whose leak check has to
+ * look.) */
 void real_no_core_files(void);
 
 /* What is open now; for leak checks, status and limits. */

@@ -80,9 +80,9 @@ struct fake_rbac *stack_rbac(const struct stack *s);
 
 /* For faults: ends one component as a crash would (nothing is flushed) and starts it again on the same port and files.
  * Brokers and the orchestrator only. */
-/* A service's fault (fakes/common/fake.h), at once; NULL: all faults of its listener end. service: "rbac", "classifier",
- * "activity", "console" (all three), "puppetdb", "puppetserver". Kind "usage" for another one, and those of
- * fake_host_add_fault(). Without a "path" every path of the service is meant. */
+/* A service's fault (fakes/common/fake.h), at once; NULL: all faults of its listener end. service: "rbac",
+ * "classifier", "activity", "console" (all three), "puppetdb", "puppetserver". Kind "usage" for another one, and those
+ * of fake_host_add_fault(). Without a "path" every path of the service is meant. */
 bool stack_service_fault(struct stack *s, const char *service, const json_t *fault, struct error *err);
 void stack_kill(struct stack *s, const char *component);
 bool stack_revive(struct stack *s, const char *component, struct error *err);

@@ -200,7 +200,7 @@ void sim_program(struct sim *sim, struct world *host, const char *name, const st
 const char *sim_exec_env(const struct sim_exec *x, const char *name); /* NULL when unset */
 /* Whoever registered the programs is gone: they are forgotten, and every run vanishes. */
 void sim_programs_drop(struct sim *sim);
-size_t sim_process_count(const struct sim *sim);                      /* still running */
+size_t sim_process_count(const struct sim *sim); /* still running */
 
 /* ------------------------------------------------------------------------------------------ disk faults */
 
