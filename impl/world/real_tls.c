@@ -136,6 +136,17 @@ static bool is_address(const char *name) {
     return inet_pton(AF_INET, name, &any) == 1 || inet_pton(AF_INET6, name, &any) == 1;
 }
 
+/* With a chain, even an empty one, OpenSSL does not build (and verify) one of its own at every handshake. */
+static bool show(SSL *ssl, const struct real_tls_state *s, const struct real_credential *credential) {
+    X509 *cert = real_credential_cert(credential);
+    STACK_OF(X509) *chain = sk_X509_new_null();
+    real_tls_state_add_issuers(s, cert, chain);
+    bool ok = SSL_use_cert_and_key(ssl, cert, real_credential_key(credential), chain, 1) == 1;
+    sk_X509_pop_free(chain, X509_free);
+    X509_free(cert);
+    return ok;
+}
+
 SSL *real_tls_connect(struct real_tls *t, int fd, const char *server_name, const struct real_credential *credential,
                       char **why) {
     SSL *ssl = SSL_new(t->state->ctx);
@@ -150,9 +161,7 @@ SSL *real_tls_connect(struct real_tls *t, int fd, const char *server_name, const
         ok = SSL_set1_host(ssl, server_name) == 1 && SSL_set_tlsext_host_name(ssl, server_name) == 1;
     }
     if (ok && credential != NULL) {
-        X509 *cert = real_credential_cert(credential);
-        ok = SSL_use_cert_and_key(ssl, cert, real_credential_key(credential), NULL, 1) == 1;
-        X509_free(cert);
+        ok = show(ssl, t->state, credential);
     }
     if (!ok) {
         SSL_free(ssl);

@@ -25,6 +25,8 @@ struct real_tls_state {
     X509 *cert; /* or NULL */
     EVP_PKEY *key;
     STACK_OF(X509) *chain;
+    STACK_OF(X509) *intermediates; /* of the CA file: those that another one issued */
+    struct real_tls_seen *seen;    /* the trust store's; or NULL */
     STACK_OF(X509_CRL) *crls;
     char **crl_issuers; /* text of each of crls */
     struct real_identity *self;
@@ -34,6 +36,9 @@ struct real_tls_state *real_tls_state_ref(struct real_tls_state *s);
 void real_tls_state_free(struct real_tls_state *s);
 /* Reads the files. */
 struct real_tls_state *real_tls_state_new(const struct world_tls_files *files, struct error *err);
+/* What a peer that trusts only the root needs beside this certificate, to the end of chain. The root itself is never
+ * shown: whoever trusts it has it. */
+void real_tls_state_add_issuers(const struct real_tls_state *s, X509 *cert, STACK_OF(X509) *chain);
 /* Makes another library's context trust and show the same. */
 bool real_tls_state_apply(const struct real_tls_state *s, SSL_CTX *other);
 /* Its connections' secrets go to this descriptor, which stays open as long as they last. */

@@ -1,10 +1,12 @@
 /* Reads the PEM files of a TLS context. Nothing is ever asked of the system's trust store, nor of a terminal. */
 #include "base/mem.h"
 #include "world/real_tls.h"
+#include "world/real_tls_seen.h"
 
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -130,6 +132,10 @@ static bool add_trust(struct real_tls_state *s, const struct world_tls_files *fi
             X509 *ca = sk_X509_value(cas, i);
             X509_STORE_add_cert(store, ca);
             sk_X509_NAME_push(names, X509_NAME_dup(X509_get_subject_name(ca)));
+            if (X509_check_issued(ca, ca) != X509_V_OK) {
+                X509_up_ref(ca);
+                sk_X509_push(s->intermediates, ca);
+            }
         }
         SSL_CTX_set_client_CA_list(s->ctx, names);
         sk_X509_pop_free(cas, X509_free);
@@ -137,6 +143,20 @@ static bool add_trust(struct real_tls_state *s, const struct world_tls_files *fi
         X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
     }
     return files->crl == NULL || add_crls(s, store, files->crl, err);
+}
+
+void real_tls_state_add_issuers(const struct real_tls_state *s, X509 *cert, STACK_OF(X509) *chain) {
+    X509 *last = sk_X509_num(chain) != 0 ? sk_X509_value(chain, sk_X509_num(chain) - 1) : cert;
+    for (int i = 0, left = sk_X509_num(s->intermediates); i < sk_X509_num(s->intermediates) && left > 0; i++) {
+        X509 *issuer = sk_X509_value(s->intermediates, i);
+        if (X509_check_issued(issuer, last) == X509_V_OK) {
+            X509_up_ref(issuer);
+            sk_X509_push(chain, issuer);
+            last = issuer;
+            i = -1; /* of that one in turn; never more steps than there are certificates */
+            left--;
+        }
+    }
 }
 
 static bool add_own(struct real_tls_state *s, const struct world_tls_files *files, struct error *err) {
@@ -169,6 +189,7 @@ static bool add_own(struct real_tls_state *s, const struct world_tls_files *file
         }
         sk_X509_free(more);
     }
+    real_tls_state_add_issuers(s, s->cert, s->chain);
     if (SSL_CTX_use_cert_and_key(s->ctx, s->cert, s->key, s->chain, 1) != 1) {
         return error_set(err, "world/tls", "%s: cannot be used: %s", files->cert, last_openssl_text());
     }
@@ -227,11 +248,13 @@ struct real_tls_state *real_tls_state_new(const struct world_tls_files *files, s
     s->refs = 1;
     s->ciphers = str_dup(files->ciphers);
     s->ctx = SSL_CTX_new(TLS_method());
-    bool ok = s->ctx != NULL;
+    s->intermediates = sk_X509_new_null();
+    bool ok = s->ctx != NULL && s->intermediates != NULL;
     if (!ok) {
         error_set(err, "world/tls", "no TLS context: %s", last_openssl_text());
     } else {
         set_options(s->ctx, files->client_auth);
+        s->seen = real_tls_seen_watch(SSL_CTX_get_cert_store(s->ctx));
     }
     ok = ok && set_protocols(s->ctx, files->protocols, err);
     if (ok && files->ciphers != NULL && SSL_CTX_set_cipher_list(s->ctx, files->ciphers) != 1) {
@@ -259,6 +282,7 @@ void real_tls_state_free(struct real_tls_state *s) {
     X509_free(s->cert);
     EVP_PKEY_free(s->key);
     sk_X509_pop_free(s->chain, X509_free);
+    sk_X509_pop_free(s->intermediates, X509_free);
     for (size_t i = 0; s->crl_issuers != NULL && s->crl_issuers[i] != NULL; i++) {
         mem_free(s->crl_issuers[i]);
     }
