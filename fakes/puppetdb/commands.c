@@ -60,6 +60,7 @@ bool fake_puppetdb_command(struct fake_puppetdb *p, const char *name, const json
         return error_set(err, "puppetdb/payload", "no command '%s'", name);
     }
     if (strcmp(name, "store report") != 0) {
+        pdb_keep_promises(p->store);
         return c->apply(p->store, payload, fake_now_ms(&p->base), err);
     }
     json_t *report = newest_report(payload);

@@ -52,6 +52,10 @@ struct fake *fake_puppetdb_base(struct fake_puppetdb *p) {
     return &p->base;
 }
 
+void fake_puppetdb_promise_facts(struct fake_puppetdb *p, const struct promised_facts *all) {
+    pdb_promise_facts(p->store, all);
+}
+
 json_t *fake_puppetdb_query(struct fake_puppetdb *p, struct span text, struct error *err) {
     json_t *query = query_parse(text, err);
     if (query == NULL) {

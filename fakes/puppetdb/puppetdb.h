@@ -48,6 +48,18 @@ struct fake *fake_puppetdb_base(struct fake_puppetdb *p);
 /* What a command over HTTP does, at once: "replace facts", "replace catalog", "store report", "deactivate node",
  * "configure expiration", "replace catalog inputs", newest version. Error kind "puppetdb/payload". */
 bool fake_puppetdb_command(struct fake_puppetdb *p, const char *command, const json_t *payload, struct error *err);
+/* Facts of many nodes that are only made when somebody asks for them: a large fleet that nobody asks about costs a few
+ * bytes a node. Whoever asks sees no difference to "replace facts" of each. `all` is borrowed for the call; `ctx` must
+ * live as long as the fake, or until somebody has asked. */
+struct promised_facts {
+    size_t count;
+    const char *environment, *producer;
+    int64_t produced_ms;
+    const char *(*certname)(void *ctx, size_t i);
+    json_t *(*make)(void *ctx, size_t i); /* the payload, new reference, with that environment, producer and time */
+    void *ctx;
+};
+void fake_puppetdb_promise_facts(struct fake_puppetdb *p, const struct promised_facts *all);
 /* The answer to a query on the root endpoint, PQL or AST text: new reference. Kinds of errors as in pql/ast.h and
  * pql/pql.h. */
 json_t *fake_puppetdb_query(struct fake_puppetdb *p, struct span query, struct error *err);

@@ -29,9 +29,13 @@ static bool failed(struct pdb *s, struct error *err) {
 
 sqlite3_stmt *rows_prepare(struct pdb *s, const char *text, const json_t *params, struct error *err) {
     sqlite3_stmt *stmt = NULL;
+    s->reads_promised = false;
     if (sqlite3_prepare_v2(s->db, text, -1, &stmt, NULL) != SQLITE_OK) {
         failed(s, err);
         return NULL;
+    }
+    if (s->reads_promised) {
+        pdb_keep_promises(s);
     }
     size_t i;
     json_t *value;

@@ -174,6 +174,7 @@ bool puppetdb_load(struct fake *f, const json_t *state, struct error *err) {
     }
     int64_t now_ms = fake_now_ms(f);
     bool kept_corrective = p->store->keeps_corrective;
+    pdb_keep_promises(p->store);
     pdb_begin(p->store);
     if (!p->keep_stored) {
         pdb_clear(p->store);
@@ -444,6 +445,7 @@ static json_t *dump_events(struct pdb *s, int64_t report) {
 
 json_t *puppetdb_dump(struct fake *f) {
     struct fake_puppetdb *p = puppetdb_of(f);
+    pdb_keep_promises(p->store);
     size_t i;
     json_t *item;
     json_t *nodes =

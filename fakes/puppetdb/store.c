@@ -98,6 +98,7 @@ struct pdb *pdb_open(const char *vfs, const char *path, struct error *err) {
     map_init(&s->path_ids);
     map_init(&s->value_ids);
     map_init(&s->type_uses);
+    list_init(&s->promises);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     const char *name = path != NULL ? path : ":memory:";
     bool ok = sqlite3_open_v2(name, &s->db, flags, path != NULL ? vfs : NULL) == SQLITE_OK &&
@@ -113,6 +114,7 @@ struct pdb *pdb_open(const char *vfs, const char *path, struct error *err) {
         pdb_close(s);
         return NULL;
     }
+    pdb_promises_open(s);
     return s;
 }
 
@@ -133,6 +135,7 @@ void pdb_close(struct pdb *s) {
         sqlite3_finalize(i.value);
     }
     map_free(&s->statements);
+    pdb_promises_drop(s);
     forget_ids(s);
     sqlite3_close(s->db);
     mem_free(s);

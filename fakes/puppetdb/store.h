@@ -8,7 +8,9 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/list.h"
 #include "base/map.h"
+#include "puppetdb.h"
 #include <jansson.h>
 #include <sqlite3.h>
 
@@ -22,6 +24,8 @@ struct pdb {
     bool keeps_corrective; /* reports' corrective_change: Puppet Enterprise stores it, PuppetDB alone does not */
     /* Of facts, as they come: text → id. value_ids is emptied when it holds STORE_VALUES_MAX. */
     struct map name_ids, path_ids, value_ids;
+    struct list promises; /* of facts; of who promised first, first */
+    bool reads_promised;  /* the statement prepared last */
     struct map type_uses; /* of this transaction: path and type → how many leaves more or less (struct type_use) */
 };
 
@@ -62,6 +66,13 @@ bool pdb_deactivate(struct pdb *s, const json_t *payload, int64_t now_ms, struct
 bool pdb_configure_expiration(struct pdb *s, const json_t *payload, int64_t now_ms, struct error *err);
 bool pdb_replace_catalog_inputs(struct pdb *s, const json_t *payload, int64_t now_ms, struct error *err);
 void pdb_clear(struct pdb *s);
+
+/* store_promise.c: facts that are made when they are asked for. Whoever prepares a statement in SQL from a query, dumps
+ * or replaces facts has promises kept first. */
+void pdb_promises_open(struct pdb *s);
+void pdb_promises_drop(struct pdb *s);
+void pdb_promise_facts(struct pdb *s, const struct promised_facts *all);
+void pdb_keep_promises(struct pdb *s);
 
 /* Helpers of the commands. */
 const char *pdb_need_text(const json_t *payload, const char *key, struct error *err); /* NULL after setting err */

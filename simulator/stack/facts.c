@@ -52,6 +52,6 @@ json_t *node_facts(const char *certname, uint32_t number, const json_t *extra, i
     }
     char time[TIME_TEXT_LEN];
     time_format_ms(now_ms, time);
-    return json_pack("{s:s, s:s, s:s, s:s, s:o}", "certname", certname, "environment", "production",
-                     "producer_timestamp", time, "producer", "puppetserver", "values", facts);
+    return json_pack("{s:s, s:s, s:s, s:s, s:o}", "certname", certname, "environment", FACTS_ENVIRONMENT,
+                     "producer_timestamp", time, "producer", FACTS_PRODUCER, "values", facts);
 }

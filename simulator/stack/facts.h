@@ -5,6 +5,9 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#define FACTS_ENVIRONMENT "production"
+#define FACTS_PRODUCER "puppetserver"
+
 /* PuppetDB's "replace facts" 5 for a node. `extra` (object or NULL) is merged over what is made up. New reference. */
 json_t *node_facts(const char *certname, uint32_t number, const json_t *extra, int64_t now_ms);
 

@@ -21,6 +21,9 @@ struct sim_group {
     struct behaviours *behaviours;
     struct agent_config config;
     char *broker_urls[STACK_BROKERS_MAX];
+    const struct sim_agent *agents; /* of this group, by number */
+    json_t *facts;                  /* of each, or NULL */
+    int64_t facts_ms;               /* when they were found */
 };
 
 struct sim_agent {
@@ -256,6 +259,28 @@ static bool make_group(struct simulated *s, const struct agent_group *from, stru
     return g->behaviours != NULL;
 }
 
+/* PuppetDB knows them; it makes their facts up when somebody asks. */
+static const char *promised_name(void *ctx, size_t i) {
+    return ((const struct sim_group *)ctx)->agents[i].name;
+}
+
+static json_t *promised_facts(void *ctx, size_t i) {
+    const struct sim_group *g = ctx;
+    return node_facts(g->agents[i].name, (uint32_t)i + 1, g->facts, g->facts_ms);
+}
+
+static void promise_facts(struct simulated *s, const struct agent_group *from, struct sim_group *g) {
+    struct promised_facts all = {.count = from->count,
+                                 .environment = FACTS_ENVIRONMENT,
+                                 .producer = FACTS_PRODUCER,
+                                 .certname = promised_name,
+                                 .make = promised_facts,
+                                 .ctx = g};
+    g->facts = json_incref((json_t *)(uintptr_t)from->facts);
+    g->facts_ms = all.produced_ms = world_wall_ms(world_of(s, "puppetdb"));
+    fake_puppetdb_promise_facts(stack_puppetdb(s->stack), &all);
+}
+
 static bool make_agent(struct simulated *s, const struct agent_group *from, const struct sim_group *g, uint32_t number,
                        uint64_t start_us, struct error *err) {
     struct sim_agent *a = &s->agents[s->agent_count++];
@@ -269,14 +294,6 @@ static bool make_agent(struct simulated *s, const struct agent_group *from, cons
     }
     if (map_put(&s->by_name, span_of(a->name), a) != NULL) {
         return error_set(err, "usage", "two agents are called %s", a->name);
-    }
-    if (!from->unknown) {
-        json_t *facts = node_facts(a->name, number, from->facts, world_wall_ms(a->host));
-        bool known = fake_puppetdb_command(stack_puppetdb(s->stack), "replace facts", facts, err);
-        json_decref(facts);
-        if (!known) {
-            return false;
-        }
     }
     sim_timer_start(s->opts.sim, &a->start, start_us, on_start, a);
     return true;
@@ -317,11 +334,15 @@ static bool make_agents(struct simulated *s, struct error *err) {
         if (!make_group(s, from, &s->groups[i], err)) {
             return false;
         }
+        s->groups[i].agents = &s->agents[s->agent_count];
         for (uint32_t n = 1; n <= from->count; n++) {
             uint64_t start_us = from == &s->alike ? rng_below(&rng, spread) : dist_draw(&from->connect_after_us, &rng);
             if (!make_agent(s, from, &s->groups[i], n, start_us, err)) {
                 return false;
             }
+        }
+        if (!from->unknown) {
+            promise_facts(s, from, &s->groups[i]);
         }
     }
     return true;
@@ -464,6 +485,7 @@ void simulated_free(struct simulated *s) {
             mem_free(s->groups[i].broker_urls[k]);
         }
         behaviours_free(s->groups[i].behaviours);
+        json_decref(s->groups[i].facts);
     }
     mem_free(s->groups);
     if (s->modules != NULL) {

@@ -52,6 +52,126 @@ static const char *const everything[] = {
     "[\"from\",\"catalog_inputs\",[\"order_by\",[\"certname\"]]]",
 };
 
+/* ---- promises */
+
+struct promiser {
+    size_t made;
+    int64_t when_ms;
+};
+
+static const char *promised_name(void *ctx, size_t i) {
+    static const char *const names[] = {"p1", "p2", "p3"};
+    (void)ctx;
+    return names[i];
+}
+
+static json_t *promised_payload(void *ctx, size_t i) {
+    struct promiser *promiser = ctx;
+    promiser->made++;
+    return json_pack("{s:s, s:s, s:s, s:s, s:{s:{s:i, s:[f, n]}, s:s}, s:[[s, s, s]]}", "certname",
+                     promised_name(NULL, i), "environment", "lab", "producer", "pp.lab.example", "producer_timestamp",
+                     "2025-06-01T00:00:00.000Z", "values", "a", "number", (int)i, "list", 1.5, "same", "text",
+                     "package_inventory", "openssl", "3.0.2", "apt");
+}
+
+static void promise(struct fake_puppetdb *p, struct promiser *promiser) {
+    *promiser = (struct promiser){.when_ms = 1748736000000};
+    fake_puppetdb_promise_facts(p, &(struct promised_facts){.count = 3,
+                                                            .environment = "lab",
+                                                            .producer = "pp.lab.example",
+                                                            .produced_ms = promiser->when_ms,
+                                                            .certname = promised_name,
+                                                            .make = promised_payload,
+                                                            .ctx = promiser});
+}
+
+static void told(struct fake_puppetdb *p) {
+    struct promiser promiser = {0};
+    for (size_t i = 0; i < 3; i++) {
+        json_t *payload = promised_payload(&promiser, i);
+        json_set(payload, "timestamp", json_string("2025-06-01T00:00:00.000Z"));
+        assert_true(fake_puppetdb_command(p, "replace facts", payload, NULL));
+        json_decref(payload);
+    }
+}
+
+static json_t *answer(struct fake_puppetdb *p, const char *query) {
+    struct error err = ERROR_INIT;
+    json_t *rows = fake_puppetdb_query(p, span_of(query), &err);
+    if (rows == NULL) {
+        fail_msg("%s: %s", query, err.msg);
+    }
+    return rows;
+}
+
+/* Whatever is asked first, nobody can tell a promise from a fact. */
+static void test_promises_are_kept_when_asked(void **state) {
+    (void)state;
+    for (size_t i = 0; i <= sizeof everything / sizeof everything[0]; i++) {
+        struct sim *sim = sim_new(&(struct sim_opts){.seed = 1});
+        struct fake_puppetdb *a = make(sim, &(struct fake_puppetdb_opts){0});
+        struct fake_puppetdb *b = make(sim, &(struct fake_puppetdb_opts){0});
+        struct promiser promiser;
+        promise(a, &promiser);
+        told(b);
+        bool asks = i < sizeof everything / sizeof everything[0];
+        json_t *one = asks ? answer(a, everything[i]) : dump(a), *other = asks ? answer(b, everything[i]) : dump(b);
+        if (!json_equal(one, other)) {
+            fail_msg("%s: %s", asks ? everything[i] : "dump", json_dumps(one, 0));
+        }
+        json_decref(one);
+        json_decref(other);
+        fake_puppetdb_free(a);
+        fake_puppetdb_free(b);
+        sim_free(sim);
+    }
+}
+
+static void test_promises_wait_until_asked(void **state) {
+    (void)state;
+    struct sim *sim = sim_new(&(struct sim_opts){.seed = 1});
+    struct fake_puppetdb *p = make(sim, &(struct fake_puppetdb_opts){0});
+    struct promiser promiser;
+    promise(p, &promiser);
+    json_t *rows = answer(p, "nodes[certname, facts_timestamp, facts_environment]{ certname ~ \"p\" }");
+    assert_int_equal(json_array_size(rows), 3);
+    json_decref(rows);
+    assert_int_equal(promiser.made, 0);
+    rows = answer(p, "nodes[certname]{ facts { name = \"same\" } }");
+    assert_int_equal(json_array_size(rows), 3);
+    json_decref(rows);
+    assert_int_equal(promiser.made, 3);
+    json_decref(answer(p, "facts{}"));
+    assert_int_equal(promiser.made, 3);
+    fake_puppetdb_free(p);
+    sim_free(sim);
+}
+
+/* Newer facts replace what was promised; a state replaces everything. */
+static void test_promises_are_replaced(void **state) {
+    (void)state;
+    struct sim *sim = sim_new(&(struct sim_opts){.seed = 1});
+    struct fake_puppetdb *p = make(sim, &(struct fake_puppetdb_opts){0});
+    struct promiser promiser;
+    promise(p, &promiser);
+    json_t *payload = promised_payload(&promiser, 1);
+    json_set(payload, "values", json_pack("{s:i}", "newer", 1));
+    assert_true(fake_puppetdb_command(p, "replace facts", payload, NULL));
+    json_decref(payload);
+    json_t *rows = answer(p, "facts[name]{ certname = \"p2\" }");
+    assert_int_equal(json_array_size(rows), 1);
+    json_decref(rows);
+    promise(p, &promiser);
+    json_t *empty = json_pack("{s:[]}", "nodes");
+    assert_true(load(p, empty, NULL));
+    json_decref(empty);
+    rows = answer(p, "facts{}");
+    assert_int_equal(json_array_size(rows), 0);
+    json_decref(rows);
+    fake_puppetdb_free(p);
+    sim_free(sim);
+}
+
 static void same_answers(struct fake_puppetdb *a, struct fake_puppetdb *b) {
     for (size_t i = 0; i < sizeof everything / sizeof everything[0]; i++) {
         struct error err = ERROR_INIT;
@@ -250,9 +370,10 @@ static void test_reset_makes_the_fleet_again(void **state) {
 int main(void) {
     mem_init_libraries();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dump_loads_to_the_same),      cmocka_unit_test(test_bad_states),
-        cmocka_unit_test(test_a_database_file_is_kept),     cmocka_unit_test(test_generated_fleets),
-        cmocka_unit_test(test_reset_makes_the_fleet_again),
+        cmocka_unit_test(test_dump_loads_to_the_same),       cmocka_unit_test(test_bad_states),
+        cmocka_unit_test(test_a_database_file_is_kept),      cmocka_unit_test(test_generated_fleets),
+        cmocka_unit_test(test_promises_are_kept_when_asked), cmocka_unit_test(test_promises_wait_until_asked),
+        cmocka_unit_test(test_promises_are_replaced),        cmocka_unit_test(test_reset_makes_the_fleet_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
