@@ -341,7 +341,7 @@ const char *dalang_stack_token(const struct dalang_stack *s) {
 int dalang_stack_run(const struct dalang_stack *s, const char *const *argv, char **out, char **err) {
     const char *items[ARGUMENTS_MAX + 1];
     size_t count = 0;
-    while (argv[count] != NULL && count < ARGUMENTS_MAX) {
+    while (count < ARGUMENTS_MAX && argv[count] != NULL) {
         items[count] = argv[count];
         count++;
     }
