@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,6 +180,20 @@ static bool change_mode(void *impl, const char *path, int mode, struct error *er
 static bool make_link(void *impl, const char *target, const char *path, struct error *err) {
     (void)impl;
     return symlink(target, path) == 0 || fail(err, "make the link", path, errno);
+}
+
+static char *read_link(void *impl, const char *path, struct error *err) {
+    (void)impl;
+    char target[PATH_MAX + 1];
+    ssize_t len = readlink(path, target, sizeof(target));
+    if (len < 0 && errno == EINVAL) {
+        error_set(err, "world/io", "cannot read the link %s: it is none", path);
+    } else if (len < 0 || (size_t)len == sizeof(target)) {
+        fail(err, "read the link", path, len < 0 ? errno : ENAMETOOLONG);
+    } else {
+        return span_dup(span_bytes(target, (size_t)len));
+    }
+    return NULL;
 }
 
 static int compare_names(const void *a, const void *b) {
@@ -361,4 +376,5 @@ const struct world_file_ops real_file_ops = {
     .watch_close = real_watch_close,
     .sqlite_vfs = sqlite_vfs,
     .symlink = make_link,
+    .readlink = read_link,
 };

@@ -338,6 +338,17 @@ bool world_file_symlink(struct world *w, const char *target, const char *path, s
     return w->file->symlink(w->file_impl, target, path, err);
 }
 
+char *world_file_readlink(struct world *w, const char *path, struct error *err) {
+    struct world_stat st;
+    if (w->file->readlink != NULL) {
+        return w->file->readlink(w->file_impl, path, err);
+    }
+    if (world_file_lstat(w, path, &st, err)) {
+        error_set(err, "world/io", "cannot read the link %s: this file system has none", path);
+    }
+    return NULL;
+}
+
 bool world_file_list(struct world *w, const char *path, char ***names, size_t *count, struct error *err) {
     return w->file->list(w->file_impl, path, names, count, err);
 }

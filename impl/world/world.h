@@ -63,7 +63,7 @@ struct world_identity {
     const char *const *alt_names; /* DNS names and IP addresses as text */
     size_t alt_name_count;
     int64_t not_before_ms, not_after_ms;
-    char fingerprint[65]; /* SHA-256 of the certificate, hex */
+    char fingerprint[65];                     /* SHA-256 of the certificate, hex */
     const struct world_extension *extensions; /* in the certificate's order */
     size_t extension_count;
 };
@@ -268,6 +268,9 @@ bool world_file_remove(struct world *w, const char *path, bool recursive,
                        struct error *err); /* absent: "world/not-found" */
 bool world_file_chmod(struct world *w, const char *path, int mode, struct error *err);
 bool world_file_symlink(struct world *w, const char *target, const char *path, struct error *err); /* path -> target */
+/* Where a symbolic link leads, as it is written there; mem_free() it. NULL after setting err: "world/io" for what is no
+ * link. */
+char *world_file_readlink(struct world *w, const char *path, struct error *err);
 /* Names in a directory, sorted by bytes, without "." and "..". The list is one allocation-per-name array; free with
  * world_names_free(). */
 bool world_file_list(struct world *w, const char *path, char ***names, size_t *count, struct error *err);
@@ -387,6 +390,7 @@ struct world_file_ops {
     void (*watch_close)(struct world_watch *watch);
     const char *(*sqlite_vfs)(void *impl);
     bool (*symlink)(void *impl, const char *target, const char *path, struct error *err); /* NULL: no links here */
+    char *(*readlink)(void *impl, const char *path, struct error *err);                   /* NULL likewise */
 };
 struct world_file {
     const struct world_file_ops *ops;

@@ -252,6 +252,15 @@ static bool make_link(void *impl, const char *target, const char *path, struct e
     return ok;
 }
 
+static char *read_link(void *impl, const char *path, struct error *err) {
+    struct disk *d = disk_of(impl);
+    const struct inode *node = disk_allows(d, SIM_FILE_READ, path, err) ? disk_find_link(d, path, err) : NULL;
+    if (node != NULL && node->target == NULL) {
+        error_set(err, "world/io", "%s: not a symbolic link", path);
+    }
+    return node != NULL && node->target != NULL ? str_dup(node->target) : NULL;
+}
+
 static bool change_mode(void *impl, const char *path, int mode, struct error *err) {
     struct disk *d = disk_of(impl);
     struct inode *node = disk_allows(d, SIM_FILE_META, path, err) ? disk_find(d, path, err) : NULL;
@@ -398,6 +407,7 @@ const struct world_file_ops sim_file_ops = {
     .watch_close = watch_close,
     .sqlite_vfs = sim_vfs_name,
     .symlink = make_link,
+    .readlink = read_link,
 };
 
 /* ---- crash and what is left */

@@ -139,6 +139,17 @@ static void each_kind_of_error(void **state) {
     agents_stop(&a);
 }
 
+static void there_are_no_links(void **state) {
+    struct agents a;
+    struct error err = ERROR_INIT;
+    agents_start(*state, &a);
+    must_write(&a.one, "/file", "x", WORLD_WRITE_PLAIN);
+    expect(world_file_symlink(&a.one, "file", "/link", &err), &err, "world/io");
+    expect(world_file_readlink(&a.one, "/file", &err) != NULL, &err, "world/io");
+    expect(world_file_readlink(&a.one, "/link", &err) != NULL, &err, "world/not-found");
+    agents_stop(&a);
+}
+
 static void too_large(void **state) {
     struct agents a;
     agents_start(*state, &a);
@@ -177,6 +188,7 @@ int main(void) {
         CASE(contents_are_shared_trees_are_not),
         CASE(as_files_do),
         CASE(each_kind_of_error),
+        CASE(there_are_no_links),
         CASE(too_large),
         CASE(watch_is_silent),
     };

@@ -195,6 +195,12 @@ static void test_links(void **state) {
     contract_must(world_file_symlink(c->w, "target", link, &err), &err);
     contract_must(world_file_lstat(c->w, link, &st, &err), &err);
     assert_true(st.is_link && !st.is_file);
+    char *read = world_file_readlink(c->w, link, &err);
+    contract_must(read != NULL, &err);
+    assert_string_equal(read, "target"); /* as it was written, not as it resolves */
+    mem_free(read);
+    contract_fails(world_file_readlink(c->w, target, &err) != NULL, &err, "world/io");
+    contract_fails(world_file_readlink(c->w, kept, &err) != NULL, &err, "world/not-found");
     contract_must(world_file_stat(c->w, link, &st, &err), &err);
     assert_true(st.is_file && !st.is_link);
     assert_content(c, link, "T");
