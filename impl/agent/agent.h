@@ -23,6 +23,7 @@ enum {
     AGENT_RECONNECT_MS = 200,      /* pause before the first attempt after a working connection was lost */
     AGENT_BACKOFF_FIRST_MS = 2000, /* pause after a failed attempt, give or take half of it; doubled each time … */
     AGENT_BACKOFF_MAX_MS = 33000,  /* … while it is below this */
+    AGENT_PATIENCE_MAX_MS = 30000, /* an attempt may take connection_timeout_ms, doubled with the pause, to this */
 };
 
 struct agent_modules;
@@ -37,7 +38,7 @@ struct agent_config {
     const char *broker_proxy;   /* "http://host:port" or NULL */
     const char *download_proxy; /* or NULL */
 
-    uint64_t connection_timeout_ms;
+    uint64_t connection_timeout_ms; /* of a first attempt; see AGENT_PATIENCE_MAX_MS */
     uint64_t ping_interval_ms;
     uint32_t allowed_keepalive_timeouts; /* missed pongs in a row that are tolerated */
     uint64_t association_timeout_ms;     /* v1 */

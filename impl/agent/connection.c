@@ -50,6 +50,16 @@ static uint64_t spread(struct agent *a, uint64_t pause_ms) {
                                 : pause_ms / 2 + world_random_below(a->world, pause_ms + 1);
 }
 
+/* How long an attempt may take. A broker that all its agents come back to has a queue of them: whoever leaves it after
+ * five seconds has wasted its place and the broker's work, and stands at the end of it the next time. So ours wait
+ * longer with each failure; the reference does not. */
+static uint64_t patience_ms(const struct agent *a) {
+    uint64_t once = a->config->connection_timeout_ms;
+    uint64_t longer = once * a->connection.backoff_ms / AGENT_BACKOFF_FIRST_MS;
+    longer = longer < AGENT_PATIENCE_MAX_MS ? longer : AGENT_PATIENCE_MAX_MS;
+    return a->config->reference || longer < once ? once : longer;
+}
+
 static void schedule_next(struct agent *a) {
     struct connection *c = &a->connection;
     const char *uri = broker_uri(a);
@@ -87,6 +97,7 @@ static void try_now(void *ctx) {
         return;
     }
     c->attempt->path = request_path(a, c->attempt->url.target);
+    uint64_t patience = patience_ms(a);
     log_info(a->log, "Connecting to '%s'", broker_uri(a));
     struct ws_connect opts = {
         .to = {.host = c->attempt->url.host,
@@ -95,10 +106,10 @@ static void try_now(void *ctx) {
                .source = a->source,
                .credential = a->credential,
                .proxy = a->config->broker_proxy,
-               .timeout_ms = a->config->connection_timeout_ms},
+               .timeout_ms = patience},
         .path = c->attempt->path,
         .user_agent = "dalang-agent/" DALANG_VERSION,
-        .limits = {.message_max = AGENT_INBOUND_MAX, .handshake_timeout_ms = a->config->connection_timeout_ms},
+        .limits = {.message_max = AGENT_INBOUND_MAX, .handshake_timeout_ms = patience},
     };
     c->state = CONNECTION_TRYING;
     if (a->hooks != NULL && a->hooks->trying != NULL) {

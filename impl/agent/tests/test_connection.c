@@ -157,21 +157,60 @@ static void it_fails_over_and_back(void **state) {
     bench_free(b);
 }
 
-static void a_slow_handshake_times_out(void **state) {
-    (void)state;
-    struct bench *b = bench_new(1, PCP_V2);
+/* A handshake of some six seconds, of which each attempt of the reference waits five. */
+static void slow_broker(struct bench *b) {
     struct sim_link slow = sim_link_default();
     slow.latency_us = dist_fixed(1500 * SIM_MS);
     sim_link_set(b->sim, NULL, NULL, &slow);
+}
+
+static void a_slow_handshake_times_out(void **state) {
+    (void)state;
+    struct bench *b = bench_new(1, PCP_V2);
+    slow_broker(b);
+    b->config.reference = true;
     bench_agent_start(b);
-    bench_run(b, 20 * SIM_SECOND);
+    bench_run(b, 2 * SIM_MINUTE);
     assert_false(agent_is_connected(b->agent));
     assert_true(bench_logged(b, "retrying in"));
     bench_agent_free(b);
     b->config.connection_timeout_ms = 60000;
     bench_agent_start(b);
     assert_true(bench_wait(b, bench_is_connected, SIM_MINUTE));
-    sim_link_set(b->sim, NULL, NULL, NULL);
+    bench_free(b);
+}
+
+static void the_next_attempt_is_more_patient(void **state) {
+    (void)state;
+    struct bench *b = bench_new(1, PCP_V2);
+    slow_broker(b);
+    bench_agent_start(b);
+    bench_run(b, 5500 * SIM_MS);
+    assert_true(bench_logged(b, "retrying in"));
+    assert_true(bench_wait(b, bench_is_connected, 12 * SIM_SECOND)); /* a pause of at most three seconds, then ten */
+    bench_free(b);
+}
+
+static void note_attempt(void *ctx, struct agent *a) {
+    (void)a;
+    ++*(int *)ctx;
+}
+
+/* Nobody answers: 5 s and a pause of about 2, 10 and 4, 20 and 8, 30 and 16, then 30 and 32 again and again. */
+static void patience_has_an_end(void **state) {
+    (void)state;
+    struct bench *b = bench_new(1, PCP_V2);
+    int attempts = 0;
+    b->hooks = (struct agent_hooks){.trying = note_attempt, .ctx = &attempts};
+    struct sim_link far = sim_link_default();
+    far.latency_us = dist_fixed(3600 * SIM_SECOND);
+    sim_link_set(b->sim, NULL, NULL, &far);
+    bench_agent_start(b);
+    bench_run(b, 200 * SIM_SECOND);
+    int before = attempts;
+    assert_in_range(before, 5, 8);
+    bench_run(b, 620 * SIM_SECOND);
+    assert_in_range(attempts - before, 7, 14); /* every 46 to 78 s */
     bench_free(b);
 }
 
@@ -639,6 +678,8 @@ int main(void) {
         cmocka_unit_test(after_any_close_it_is_back_at_once),
         cmocka_unit_test(it_fails_over_and_back),
         cmocka_unit_test(a_slow_handshake_times_out),
+        cmocka_unit_test(the_next_attempt_is_more_patient),
+        cmocka_unit_test(patience_has_an_end),
         cmocka_unit_test(certificates_that_do_not_fit),
         cmocka_unit_test(it_connects_through_a_proxy),
         cmocka_unit_test(it_pings_at_the_interval),
