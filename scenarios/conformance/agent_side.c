@@ -563,5 +563,5 @@ static const struct conform_case *const tables[] = {
 };
 
 const struct conform_suite conform_agent = {
-    "agent", tables, sizeof(tables) / sizeof(tables[0]), true, agent_begin, agent_fixture, agent_end,
+    "agent", tables, sizeof(tables) / sizeof(tables[0]), true, agent_begin, agent_fixture, agent_end, NULL,
 };

@@ -5,6 +5,7 @@
 #include "base/url.h"
 #include "world/real.h"
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { START_MS = 60000, RETRY_MS = 50, CONTROLLER_MS = 40000 };
@@ -371,6 +372,45 @@ void leaves(struct stage *s, struct link *l) {
     expects(s, l, "end");
 }
 
+/* ---- what a broker's own rules leave to try */
+
+#define INVENTORY_REQUEST "http://puppetlabs.com/inventory_request"
+
+/* Asked once for each client: rules go by certificate. From another type of client, so that no case's connection is
+ * superseded; it has left before the case goes on. */
+static bool may_ask_inventory(struct stage *s, int who) {
+    struct broker_side *side = s->side;
+    if (!side->inventory_asked[who]) {
+        side->inventory_asked[who] = true; /* the question itself passes */
+        struct link *l = connects(s, who, "asking");
+        say(s, l, "{'message_type': '" INVENTORY_REQUEST "', 'target': 'pcp:///server', 'data': {'query': []}}");
+        json_t *answer = next_message(s, l), *data = json_object_get(answer, "data");
+        const char *text = json_is_string(data) ? json_string_value(data) : json_str(data, "description");
+        side->inventory_denied[who] = text != NULL && strcmp(text, "Message not authorized.") == 0;
+        leaves(s, l);
+    }
+    return !side->inventory_denied[who];
+}
+
+/* The rules of a broker we have started are ours. What is said under another's name is refused before any rule. */
+static const char *broker_forbids(struct stage *s, struct link *l, const json_t *message) {
+    const char *type = json_str(message, "message_type"), *sender = json_str(message, "sender");
+    if (s->opts->command != NULL || type == NULL || strcmp(type, INVENTORY_REQUEST) != 0 || l->name[0] != 'c') {
+        return NULL;
+    }
+    int who = atoi(l->name + 1);
+    if (who <= 0 || who >= WHO_MAX) {
+        return NULL;
+    }
+    char *own = str_printf("pcp://%s/", name_of(s, who));
+    bool others = sender != NULL && strncmp(sender, own, strlen(own)) != 0;
+    mem_free(own);
+    if (others || may_ask_inventory(s, who)) {
+        return NULL;
+    }
+    return keep_text(s, str_printf("the broker's rules forbid inventory_request to %s", name_of(s, who)));
+}
+
 struct link *inventory_watcher(struct stage *s, int who, const char *query) {
     struct link *l = connects(s, who, "watcher");
     char *message = str_printf("{'message_type': '${pl}inventory_request', 'target': 'pcp:///server',"
@@ -454,5 +494,6 @@ static const struct conform_case *const tables[] = {
 };
 
 const struct conform_suite conform_broker = {
-    "broker", tables, sizeof(tables) / sizeof(tables[0]), false, broker_begin, broker_fixture, broker_end,
+    "broker",   tables,         sizeof(tables) / sizeof(tables[0]), false, broker_begin, broker_fixture,
+    broker_end, broker_forbids,
 };

@@ -24,7 +24,8 @@ struct broker_side {
     struct world_listener *controllers[3];
     struct world_tls *controller_tls;
     uint16_t controller_ports[3];
-    struct list dialled; /* links that the broker opened to our controllers */
+    bool inventory_asked[WHO_MAX], inventory_denied[WHO_MAX]; /* of a broker with rules of its own, by client */
+    struct list dialled;                                      /* links that the broker opened to our controllers */
 };
 
 struct broker_side *broker_side(struct stage *s);

@@ -295,6 +295,6 @@ static const struct conform_case *const tables[] = {orchestrator_error_cases, or
                                                     orchestrator_job_cases};
 
 const struct conform_suite conform_orchestrator = {
-    "orchestrator",       tables,           sizeof(tables) / sizeof(tables[0]), false, orchestrator_begin,
-    orchestrator_fixture, orchestrator_end,
+    "orchestrator",   tables, sizeof(tables) / sizeof(tables[0]), false, orchestrator_begin, orchestrator_fixture,
+    orchestrator_end, NULL,
 };

@@ -41,6 +41,7 @@ struct conform_opts {
 };
 
 struct stage;
+struct link;
 struct conform_case;
 struct conform_suite {
     const char *name; /* "broker" */
@@ -52,6 +53,9 @@ struct conform_suite {
     /* Puts the other side into a case's fixture (NULL: any will do); false: *why says why it cannot be had. */
     bool (*fixture)(struct stage *s, const char *fixture, char **why);
     void (*end)(struct stage *s);
+    /* Why the other side, as it happens to be configured, will not take this message from this link: the case is
+     * skipped with it. NULL: it will, or that is what the case is about. The function itself may be NULL. */
+    const char *(*forbids)(struct stage *s, struct link *l, const json_t *message);
 };
 extern const struct conform_suite conform_broker, conform_agent, conform_orchestrator;
 extern const struct conform_suite *const conform_suites[]; /* ends with NULL */

@@ -65,6 +65,11 @@ static json_t *envelope_of(const struct link *l, json_t *message) {
 
 void say(struct stage *s, struct link *l, const char *message) {
     json_t *m = template_read(&s->vars, message);
+    json_array_append_new(s->kept, m);
+    const char *why = s->suite->forbids != NULL ? s->suite->forbids(s, l, m) : NULL;
+    if (why != NULL) {
+        skips(s, "%s", why);
+    }
     if (json_object_get(m, "id") == NULL) {
         json_set(m, "id", json_string(fresh_id(s)));
     } else {
@@ -83,7 +88,6 @@ void say(struct stage *s, struct link *l, const char *message) {
         mem_free(d);
         json_decref(envelope);
     }
-    json_decref(m);
 }
 
 /* ---- hearing */

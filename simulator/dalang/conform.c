@@ -30,7 +30,8 @@ static const struct command_line *conform_line(struct conform_args *a, struct op
         "  dalang conform broker --target wss://broker:8142 --ca ca.pem --ca-key ca.key\n"
         "  dalang conform orchestrator --target https://pe:8143 --ca ca.pem --token ~/.puppetlabs/token\n\n"
         "A program that runs already is judged with --target; cases that need it configured for them are skipped "
-        "then.\n"
+        "then,\n"
+        "and so is what the rules of a broker forbid. SSLKEYLOGFILE is honoured.\n"
         "The reference profile takes every answer that the reference programs or ours are known to give and says which "
         "it\n"
         "was; strict takes ours only.",

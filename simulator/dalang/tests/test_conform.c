@@ -2,7 +2,7 @@
  * themselves run as tests of their own (conform/…). */
 #include "base/json.h"
 #include "base/mem.h"
-#include "simulator/dalang/tests/programs.h"
+#include "simulator/dalang/tests/rig.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -108,11 +108,84 @@ static void a_broker_that_does_not_start(void **state) {
                    "");
 }
 
+/* ---- a broker that runs already and has rules of its own: `dalang up`'s keeps inventories for its orchestrator */
+
+#define NEED_INVENTORY                                                                                                 \
+    "^pcp2/(inventory/find-001|subscribe/update-001|errors/absent-004|errors/sender-002|uri/take-001)$"
+
+static const char *broker_of(const struct rig *rig) {
+    return json_str(rig->ready, "broker");
+}
+
+static void what_rules_forbid_is_skipped(void **state) {
+    const struct rig *rig = *state;
+    rig_expect(rig,
+               ARGUMENTS("dalang", "conform", "broker", "--target", broker_of(rig), "--ca", "stack/ca.pem", "--ca-key",
+                         "stack/ca.key", "--only", NEED_INVENTORY, "--junit", "junit.xml"),
+               0,
+               "*SKIP  pcp2/errors/absent-004 * (the broker's rules forbid inventory_request to *)\n"
+               "*PASS  pcp2/errors/sender-002 *" /* refused for its sender, before any rule */
+               "*SKIP  pcp2/inventory/find-001 *5 cases: 2 passed, 0 failed, 3 skipped\n",
+               "");
+    char *xml = read_file(rig->dir, "junit.xml");
+    assert_true(glob_match("*tests=\"5\" failures=\"0\"*skipped=\"3\"*<skipped message=\"the broker*s rules forbid "
+                           "inventory_request to *",
+                           xml));
+    mem_free(xml);
+}
+
+static void so_in_tap(void **state) {
+    const struct rig *rig = *state;
+    rig_expect(rig,
+               ARGUMENTS("dalang", "conform", "broker", "--target", broker_of(rig), "--ca", "stack/ca.pem", "--ca-key",
+                         "stack/ca.key", "--only", "^pcp1/(inventory/bad-001|uri/take-001)$", "--tap"),
+               0,
+               "TAP version 13\n1..2\n*ok * - pcp1/inventory/bad-001: * # SKIP the broker's rules forbid "
+               "inventory_request to *",
+               "");
+}
+
+/* Rules go by certificate: whom they allow is judged as anywhere else. */
+static void what_rules_allow_is_judged(void **state) {
+    const struct rig *rig = *state;
+    static const char *const files[] = {"client.pem", "client.key"};
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        char *from = str_printf("stack/certs/%s", files[i]), *to = str_printf("allowed/%s", files[i]);
+        char *text = read_file(rig->dir, from);
+        write_file(rig->dir, to, text);
+        mem_free(text);
+        mem_free(from);
+        mem_free(to);
+    }
+    rig_expect(rig,
+               ARGUMENTS("dalang", "conform", "broker", "--target", broker_of(rig), "--ca", "stack/ca.pem", "--certs",
+                         "allowed", "--only", "^pcp[12]/inventory/bad-00[12]$"),
+               0, "*4 cases: 4 passed, 0 failed, 0 skipped\n", "");
+}
+
+static int up(void **state) {
+    static struct rig rig;
+    rig_start(&rig, ARGUMENTS("--agents", "0"));
+    *state = &rig;
+    return 0;
+}
+
+static int down(void **state) {
+    rig_stop(*state);
+    return 0;
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(usage),   cmocka_unit_test(unreadable_files),
         cmocka_unit_test(lists),   cmocka_unit_test(strict_cases_are_listed_when_strict),
         cmocka_unit_test(outputs), cmocka_unit_test(a_broker_that_does_not_start),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    const struct CMUnitTest with_rules[] = {
+        cmocka_unit_test(what_rules_forbid_is_skipped),
+        cmocka_unit_test(so_in_tap),
+        cmocka_unit_test(what_rules_allow_is_judged),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    return failed + cmocka_run_group_tests(with_rules, up, down);
 }
