@@ -327,7 +327,8 @@ bool conform_run(const struct conform_suite *suite, const struct conform_opts *g
     }
     struct stage s = {.opts = &opts, .suite = suite};
     s.world = real_world_new(err);
-    if (s.world == NULL) {
+    if (s.world == NULL || !real_keylog(s.world, getenv("SSLKEYLOGFILE"), err)) {
+        real_world_free(s.world);
         mem_free(ones);
         return false;
     }

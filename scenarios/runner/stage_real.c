@@ -11,6 +11,7 @@
 #include "scenarios/runner/settings.h"
 #include "world/real.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { UPDATE_MS = 50 };
@@ -366,7 +367,7 @@ struct stage *stage_real_new(const struct stage_opts *opts, struct error *err) {
     s->modules = str_printf("%s/modules", s->dir);
     s->tools = str_printf("%s/people", s->dir);
     s->world = real_world_new(err);
-    if (s->world == NULL) {
+    if (s->world == NULL || !real_keylog(s->world, getenv("SSLKEYLOGFILE"), err)) {
         free_stage(&s->base, NULL);
         return NULL;
     }

@@ -10,6 +10,7 @@
 #include "simulator/dalang/surroundings.h"
 #include "world/real.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -255,8 +256,8 @@ static int measure(const struct bench *b, int argc, char *const argv[]) {
         char *dir = NULL;
         json_t *report = report_new(b->title, argc, argv);
         const bool ok = b->check(b->args, &err) && (w = real_world_new(&err)) != NULL &&
-                        (dir = temporary_directory(&err)) != NULL && b->run(b->args, w, dir, report, &err) &&
-                        show(w, b->output, report, &err);
+                        real_keylog(w, getenv("SSLKEYLOGFILE"), &err) && (dir = temporary_directory(&err)) != NULL &&
+                        b->run(b->args, w, dir, report, &err) && show(w, b->output, report, &err);
         code = ended(b->cl, ok, &err);
         if (dir != NULL) {
             world_file_remove(w, dir, true, NULL);

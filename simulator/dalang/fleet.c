@@ -9,6 +9,7 @@
 #include "world/real_log.h"
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -179,7 +180,8 @@ static int conclude(struct fleet_run *r) {
 
 static bool prepare(struct fleet_run *r, struct logger *log, struct real_log **sink, struct error *err) {
     *log = (struct logger){.name = "fleet", .level = LOG_OFF};
-    if ((r->world = real_world_new(err)) == NULL || !fleet_read_roster(&r->args, r->world, &r->roster, err)) {
+    if ((r->world = real_world_new(err)) == NULL || !real_keylog(r->world, getenv("SSLKEYLOGFILE"), err) ||
+        !fleet_read_roster(&r->args, r->world, &r->roster, err)) {
         return false;
     }
     if (r->args.log_file != NULL) {

@@ -10,6 +10,7 @@
 #include "world/real_log.h"
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -432,7 +433,7 @@ static int run(struct up *u) {
     struct logger log = {.name = "dalang", .level = LOG_INFO};
     struct real_log *sink = NULL;
     u->world = real_world_new(&err);
-    bool ok = u->world != NULL && read_ports(&u->args, &err) &&
+    bool ok = u->world != NULL && real_keylog(u->world, getenv("SSLKEYLOGFILE"), &err) && read_ports(&u->args, &err) &&
               (u->args.log_level == NULL || log_level_parse(u->args.log_level, &log.level) ||
                error_set(&err, "usage", "--log-level is trace, debug, info, warn or error")) &&
               check_agents(&u->args, &err) && make_dir(u, &err) && (u->claim = detached_claim(u->dir, &err)) >= 0;

@@ -242,7 +242,8 @@ int main(int argc, char *argv[]) {
     int code = EXIT_EQUAL;
     if (parsed == OPTION_PARSED) {
         r.world = real_world_new(&err);
-        bool ok = r.world != NULL && fixture_open(&r.fixture, r.world, r.changes, &r.moves, &err) &&
+        bool ok = r.world != NULL && real_keylog(r.world, getenv("SSLKEYLOGFILE"), &err) &&
+                  fixture_open(&r.fixture, r.world, r.changes, &r.moves, &err) &&
                   act(&r, words.count == 1 ? words.items[0] : "", &err);
         code = ok ? (r.different > 0 ? EXIT_DIFFERENT : EXIT_EQUAL) : EXIT_TROUBLE;
         fixture_close(&r.fixture);
