@@ -90,7 +90,7 @@ static bool make_one(struct real_agents *a, const struct fleet_entry *e, const s
     }
     m->world = *a->opts.world;
     shared_fetch_join(a->fetches, &m->world);
-    fault_net_join(a->opts.net, &m->world, m->name);
+    netfaults_join(a->opts.net, &m->world, m->name);
     memory_files_join(a->store, &m->world);
     virtual_processes_join(a->processes, &m->world, g->behaviours, m->name);
     m->joined = true;

@@ -1,10 +1,10 @@
 /* The fleet of a run in the real world: agent cores over real TLS connections, each killed and started by itself, with
- * links and a clock of its own (fault_net.h). Programs are made up, files are in memory. */
+ * links and a clock of its own (netfaults.h). Programs are made up, files are in memory. */
 #ifndef DALANG_SCENARIO_REAL_AGENTS_H
 #define DALANG_SCENARIO_REAL_AGENTS_H
 
-#include "scenarios/runner/fault_net.h"
 #include "scenarios/runner/scenario.h"
+#include "simulator/netfaults/netfaults.h"
 #include "simulator/stack/stack.h"
 #include "world/certs.h"
 
@@ -12,7 +12,7 @@ struct real_agents;
 struct real_agents_opts {
     const struct scenario *scenario;
     struct world *world; /* the real one */
-    struct fault_net *net;
+    struct netfaults *net;
     struct stack *stack;
     struct certs_ca *ca;
     const char *ca_file, *crl_file;

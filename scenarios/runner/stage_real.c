@@ -4,11 +4,10 @@
 
 #include "base/map.h"
 #include "base/mem.h"
-#include "scenarios/runner/fault_net.h"
 #include "scenarios/runner/real_agents.h"
-#include "scenarios/runner/real_faults.h"
 #include "scenarios/runner/service_fault.h"
 #include "scenarios/runner/settings.h"
+#include "simulator/faults/live.h"
 #include "world/real.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,14 +22,14 @@ struct stage_real {
     struct logger log;
     char *dir, *ca_path, *crl_path, *modules, *tools;
     struct world *world;
-    struct fault_net *net;
+    struct netfaults *net;
     struct certs_ca *ca;
     struct map files; /* component -> struct paths */
     struct map tls;   /* certificate name -> struct world_tls */
     struct world_tls *fetch_tls;
     struct stack *stack;
     struct real_agents *agents;
-    struct real_faults *faults;
+    struct live_faults *faults;
     size_t component_count;
     char *components[8 + SCENARIO_BROKERS_MAX];
     uint64_t began_us;
@@ -97,7 +96,7 @@ static bool client_files(struct stage *base, struct world_tls_files *out, struct
 /* ---- what stack_new() asks for */
 
 static struct world *world_of(void *ctx, const char *component) {
-    return fault_net_host(((struct stage_real *)ctx)->net, component);
+    return netfaults_host(((struct stage_real *)ctx)->net, component);
 }
 static bool tls_of(void *ctx, const char *component, struct world_tls_files *out, struct error *err) {
     return files_of(ctx, component, out, err);
@@ -145,7 +144,7 @@ static bool start_stack(struct stage_real *s, struct error *err) {
         add_component(s, name);
     }
     for (size_t i = 0; i < s->component_count; i++) {
-        fault_net_port(s->net, stack_port(s->stack, s->components[i]), s->components[i]);
+        netfaults_port(s->net, stack_port(s->stack, s->components[i]), s->components[i]);
     }
     return ok;
 }
@@ -202,14 +201,11 @@ static const char *host_at(void *ctx, size_t i) {
                                                : NULL;
 }
 
-static bool known_host(void *ctx, const char *name) {
+static const char *find_host(void *ctx, const char *name) {
     const char *host;
-    for (size_t i = 0; (host = host_at(ctx, i)) != NULL; i++) {
-        if (strcmp(host, name) == 0) {
-            return true;
-        }
+    for (size_t i = 0; (host = host_at(ctx, i)) != NULL && strcmp(host, name) != 0; i++) {
     }
-    return false;
+    return host;
 }
 
 static bool mortal(const char *name) {
@@ -279,7 +275,7 @@ static bool turn(struct stage *base) {
     return real_world_turn(real_stage(base)->world, true);
 }
 static void turn_world(struct world *w) {
-    real_world_turn(fault_net_below(w), true);
+    real_world_turn(netfaults_below(w), true);
 }
 static uint64_t now_us(const struct stage *base) {
     const struct stage_real *s = real_stage(base);
@@ -292,10 +288,10 @@ static void timer_stop(struct stage *base, struct timer *t) {
     world_timer_stop(real_stage(base)->world, t);
 }
 static bool fault(struct stage *base, const json_t *spec, struct error *err) {
-    return real_faults_apply(real_stage(base)->faults, spec, err);
+    return live_faults_apply(real_stage(base)->faults, spec, err);
 }
 static bool heal(struct stage *base, struct error *err) {
-    return real_faults_heal(real_stage(base)->faults, err);
+    return live_faults_heal(real_stage(base)->faults, err);
 }
 static bool sound(struct stage *base, struct buf *violations) {
     (void)base, (void)violations;
@@ -309,7 +305,7 @@ static uint64_t hash(const struct stage *base) {
 static void free_stage(struct stage *base, struct buf *left) {
     struct stage_real *s = real_stage(base);
     (void)left;
-    real_faults_free(s->faults);
+    live_faults_free(s->faults);
     real_agents_free(s->agents);
     stack_free(s->stack);
     for (struct map_iter i = map_iter(&s->tls); map_next(&i);) {
@@ -325,7 +321,7 @@ static void free_stage(struct stage *base, struct buf *left) {
     map_free(&s->files);
     certs_ca_free(s->ca);
     if (s->net != NULL) {
-        fault_net_free(s->net);
+        netfaults_free(s->net);
     }
     if (s->world != NULL) {
         real_world_free(s->world);
@@ -372,14 +368,14 @@ struct stage *stage_real_new(const struct stage_opts *opts, struct error *err) {
         return NULL;
     }
     s->began_us = world_now_us(s->world);
-    s->net = fault_net_new(s->world, opts->seed);
+    s->net = netfaults_new(s->world, opts->seed);
     if (!make_certificates(s, err) || !start_stack(s, err) || !start_agents(s, opts->seed, err)) {
         free_stage(&s->base, NULL);
         return NULL;
     }
-    s->faults = real_faults_new(s->world, s->net,
-                                &(struct real_faults_hooks){.known = known_host,
-                                                            .host_at = host_at,
+    s->faults = live_faults_new(s->world, s->net,
+                                &(struct live_faults_hooks){.find = find_host,
+                                                            .at = host_at,
                                                             .kill = kill_host,
                                                             .start = start_host,
                                                             .service = service,
@@ -388,7 +384,7 @@ struct stage *stage_real_new(const struct stage_opts *opts, struct error *err) {
                                                             .ctx = s},
                                 opts->seed);
     s->base.stack = s->stack;
-    s->base.world = fault_net_host(s->net, "client");
+    s->base.world = netfaults_host(s->net, "client");
     s->base.modules_world = s->world;
     s->base.modules_dir = s->modules;
     s->base.client_dir = s->tools;

@@ -72,6 +72,22 @@ static bool only_keys(const json_t *object, const char *where, const char *const
     return true;
 }
 
+/* ---- hosts */
+
+static const char *find_host(void *ctx, const char *name) {
+    const struct world *host = sim_find_host(ctx, name);
+    return host != NULL ? sim_host_name(host) : NULL;
+}
+static const char *host_at(void *ctx, size_t i) {
+    return i < sim_host_count(ctx) ? sim_host_name(sim_host_at(ctx, i)) : NULL;
+}
+
+static bool read_hosts(struct faults *f, const json_t *value, const char *where, char ***names, size_t *count,
+                       struct error *err) {
+    struct known_hosts known = {find_host, host_at, f != NULL ? f->sim : NULL};
+    return hosts_read(f != NULL ? &known : NULL, value, where, names, count, err);
+}
+
 /* ---- faults that last */
 
 static struct active *active_new(struct faults *f) {
@@ -136,7 +152,7 @@ static const struct link_kind {
 
 static const uint32_t REORDER_PPM = 500000; /* of the packets, when it is not said */
 
-static bool read_effect(const json_t *o, const char *kind, struct link_effect *e, struct error *err) {
+bool link_fault_read(const json_t *o, const char *kind, struct link_fault *e, struct error *err) {
     struct dist d;
     uint32_t ppm = 0;
     if (strcmp(kind, "partition") == 0) {
@@ -177,10 +193,9 @@ static bool read_effect(const json_t *o, const char *kind, struct link_effect *e
     return true;
 }
 
-static void add_effect(struct active *a, const struct link_effect *effect, const char *from, const char *to) {
-    struct link_effect *e = mem_alloc(sizeof(*e));
-    *e = *effect;
-    e->link = (struct list_link){NULL, NULL};
+static void add_effect(struct active *a, const struct link_fault *fault, const char *from, const char *to) {
+    struct link_effect *e = mem_zalloc(sizeof(*e));
+    e->fault = *fault;
     e->owner = a;
     e->from = str_dup(from);
     e->to = str_dup(to);
@@ -199,17 +214,17 @@ static void reset_now(struct faults *f, const char *a, const char *b) {
 
 static bool begin_link(struct faults *f, const struct link_kind *kind, const json_t *o, struct active **out,
                        struct error *err) {
-    struct link_effect effect = {.from = NULL};
+    struct link_fault fault = {.cut = false};
     char **as = NULL, **bs = NULL;
     size_t a_count = 0, b_count = 0;
     json_t *any = json_string("*");
     const json_t *a = json_object_get(o, "a"), *b = json_object_get(o, "b");
     bool both = json_bool(o, "symmetric", true);
     bool ok = json_is_object(o) || wrong(err, kind->key, "an object with a and b is wanted");
-    ok = ok && only_keys(o, kind->key, kind->keys, err) && read_effect(o, kind->key, &effect, err) &&
-         hosts_read(f, a != NULL ? a : any, kind->key, &as, &a_count, err) &&
-         hosts_read(f, b != NULL ? b : any, kind->key, &bs, &b_count, err);
-    bool now = strcmp(kind->key, "reset") == 0 && effect.reset_ppm == 0;
+    ok = ok && only_keys(o, kind->key, kind->keys, err) && link_fault_read(o, kind->key, &fault, err) &&
+         read_hosts(f, a != NULL ? a : any, kind->key, &as, &a_count, err) &&
+         read_hosts(f, b != NULL ? b : any, kind->key, &bs, &b_count, err);
+    bool now = strcmp(kind->key, "reset") == 0 && fault.reset_ppm == 0;
     if (ok && f != NULL && !now) {
         *out = active_new(f);
     }
@@ -219,9 +234,9 @@ static bool begin_link(struct faults *f, const struct link_kind *kind, const jso
             reset_now(f, from, to);
             continue;
         }
-        add_effect(*out, &effect, from, to);
+        add_effect(*out, &fault, from, to);
         if (both && !str_eq(from, to)) {
-            add_effect(*out, &effect, to, from);
+            add_effect(*out, &fault, to, from);
         }
     }
     if (ok && f != NULL && !now) {
@@ -252,7 +267,7 @@ static bool begin_kill(struct faults *f, const json_t *value, const json_t *spec
     char **names;
     size_t count;
     (void)out;
-    if (!hosts_read(f, value, "kill", &names, &count, err)) {
+    if (!read_hosts(f, value, "kill", &names, &count, err)) {
         return false;
     }
     struct crash_plan plan = {.kind = json_bool(spec, "power", false) ? SIM_CRASH_POWER : SIM_CRASH_KILL};
@@ -267,7 +282,7 @@ static bool begin_restart(struct faults *f, const json_t *value, const json_t *s
     size_t count = 0;
     struct crash_plan plan;
     (void)out;
-    if (!read_down(spec, &plan, err) || !hosts_read(f, value, "restart", &names, &count, err)) {
+    if (!read_down(spec, &plan, err) || !read_hosts(f, value, "restart", &names, &count, err)) {
         return false;
     }
     bool ok = f == NULL || crash_hosts(f, names, count, &plan, err);
@@ -301,7 +316,7 @@ static bool begin_pause(struct faults *f, const json_t *value, const json_t *spe
     char **names;
     size_t count;
     (void)spec;
-    if (!hosts_read(f, value, "pause", &names, &count, err)) {
+    if (!read_hosts(f, value, "pause", &names, &count, err)) {
         return false;
     }
     if (f == NULL) {
@@ -327,8 +342,8 @@ static bool begin_half_close(struct faults *f, const json_t *o, const json_t *sp
     (void)out;
     bool ok = (json_is_object(o) || wrong(err, "half_close", "an object with gone and peer is wanted")) &&
               only_keys(o, "half_close", keys, err) &&
-              hosts_read(f, json_object_get(o, "gone"), "half_close.gone", &gone, &gone_count, err) &&
-              hosts_read(f, peer != NULL ? peer : any, "half_close.peer", &peers, &peer_count, err);
+              read_hosts(f, json_object_get(o, "gone"), "half_close.gone", &gone, &gone_count, err) &&
+              read_hosts(f, peer != NULL ? peer : any, "half_close.peer", &peers, &peer_count, err);
     for (size_t i = 0; ok && f != NULL && i < gone_count * peer_count; i++) {
         const char *a = gone[i / peer_count], *b = peers[i % peer_count];
         if (a == NULL) {
@@ -395,7 +410,7 @@ static bool begin_disk(struct faults *f, const json_t *o, const json_t *spec, st
     struct disk_plan p;
     char **names;
     size_t count;
-    if (!read_disk(o, spec, &p, err) || !hosts_read(f, json_object_get(o, "host"), "disk.host", &names, &count, err)) {
+    if (!read_disk(o, spec, &p, err) || !read_hosts(f, json_object_get(o, "host"), "disk.host", &names, &count, err)) {
         return false;
     }
     p.crash.kind = SIM_CRASH_POWER;
@@ -437,7 +452,7 @@ static bool begin_clock(struct faults *f, const json_t *o, const json_t *spec, s
     (void)spec;
     if (!json_is_object(o) || !only_keys(o, "clock", keys, err) ||
         (jump != NULL && !read_signed(jump, "clock.jump", &jump_ms, err)) ||
-        !hosts_read(f, json_object_get(o, "host"), "clock.host", &names, &count, err)) {
+        !read_hosts(f, json_object_get(o, "host"), "clock.host", &names, &count, err)) {
         return error_is_set(err) ? false : wrong(err, "clock", "an object with a host is wanted");
     }
     if (drift > 100000 || drift < -100000 || (jump == NULL && drift == 0)) {

@@ -4,18 +4,14 @@
 
 #include "base/map.h"
 #include "simulator/faults/faults.h"
+#include "simulator/netfaults/netfaults.h"
 
 /* What a fault does to every segment one way. Zero: nothing. */
 struct link_effect {
     struct list_link link; /* in faults->effects */
     const struct active *owner;
     char *from, *to; /* NULL: any */
-    bool cut;
-    bool slow;
-    struct dist latency_us;
-    uint64_t late_us;
-    uint64_t bytes_per_s;
-    uint32_t loss_ppm, corrupt_ppm, refuse_ppm, reset_ppm, duplicate_ppm, late_ppm;
+    struct link_fault fault;
 };
 
 /* A fault that lasts. */
@@ -59,10 +55,22 @@ struct down {
 void links_apply(struct faults *f);
 void links_free(struct faults *f);
 
-/* hosts.c: HOST of the description. check only: f NULL, nothing is looked up. */
-bool hosts_read(struct faults *f, const json_t *value, const char *where, char ***names, size_t *count,
+/* hosts.c: HOST of the description. */
+struct known_hosts {
+    const char *(*find)(void *ctx, const char *name); /* its name, or NULL */
+    const char *(*at)(void *ctx, size_t i);           /* NULL past the end */
+    void *ctx;
+};
+/* known NULL: to be checked only, nothing is looked up. A name of NULL: any. */
+bool hosts_read(const struct known_hosts *known, const json_t *value, const char *where, char ***names, size_t *count,
                 struct error *err);
+/* The same, leaving prefixes ("node-*") as they are once they are known to mean somebody. */
+bool hosts_patterns(const struct known_hosts *known, const json_t *value, const char *where, char ***names,
+                    size_t *count, struct error *err);
 void hosts_free(char **names, size_t count);
+
+/* faults.c: the effect of a kind of link fault. */
+bool link_fault_read(const json_t *o, const char *kind, struct link_fault *out, struct error *err);
 
 /* crash.c */
 struct crash_plan {

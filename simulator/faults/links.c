@@ -41,7 +41,7 @@ static uint32_t more(uint32_t a, uint32_t b) {
     return a > b ? a : b;
 }
 
-static void add(struct sim_link *link, const struct link_effect *e) {
+static void add(struct sim_link *link, const struct link_fault *e) {
     link->cut = link->cut || e->cut;
     if (e->slow) {
         link->latency_us = e->latency_us;
@@ -93,7 +93,7 @@ void links_apply(struct faults *f) {
         LIST_EACH (k, &f->effects) {
             const struct link_effect *e = LIST_ITEM(k, struct link_effect, link);
             if (covers(e->from, key->from) && covers(e->to, key->to)) {
-                add(&link, e);
+                add(&link, &e->fault);
             }
         }
         sim_link_set(f->sim, key->from, key->to, &link);

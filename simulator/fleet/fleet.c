@@ -4,9 +4,11 @@
 #include "agent/agent.h"
 #include "agent/modules.h"
 #include "base/mem.h"
+#include "base/url.h"
 #include "simulator/fleet/fleet_name.h"
 #include "simulator/fleet/shared_fetch.h"
 #include "simulator/fleet/virtual_process.h"
+#include "simulator/netfaults/netfaults.h"
 #include "world/memory_files.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,8 +42,10 @@ struct fleet {
     struct memory_store *store; /* contents of files, shared by hash */
     struct virtual_processes *processes;
     struct shared_fetch *fetches;
-    struct fleet_links *links;
-    struct world net; /* the world with our links as its network */
+    struct netfaults *links;
+    uint64_t storm_rule; /* while one lasts; 0: none does */
+    uint64_t storm_until_us;
+    struct timer storm;
     struct member *members;
     struct start *starts; /* in the order of their times; NULL: in the members' order, at once */
     uint32_t started;     /* members that have begun to connect */
@@ -117,6 +121,7 @@ static void on_ponged(void *ctx, struct agent *a, uint64_t rtt_us) {
 
 /* ---- members */
 
+static const char here[] = "agents", there[] = "broker"; /* the ends of links */
 static const char spool_dir[] = "/spool";
 static const char cache_dir[] = "/tasks-cache";
 
@@ -154,8 +159,9 @@ static bool member_init(struct fleet *f, struct credentials *credentials, uint32
     if (m->credential == NULL) {
         return false;
     }
-    m->world = f->net;
+    m->world = *f->opts.world;
     shared_fetch_join(f->fetches, &m->world);
+    netfaults_join(f->links, &m->world, here);
     if (f->opts.storage == NULL) {
         memory_files_join(f->store, &m->world);
     }
@@ -277,9 +283,25 @@ void fleet_restart_all(struct fleet *f) {
     }
 }
 
+static void end_storm(void *ctx) {
+    struct fleet *f = ctx;
+    netfaults_drop(f->links, f->storm_rule);
+    f->storm_rule = 0;
+}
+
+/* One that comes during another makes it last at least as long. */
 void fleet_storm(struct fleet *f, uint64_t down_ms) {
+    uint64_t until = now_us(f) + down_ms * 1000;
     f->tally->n.storms++;
-    fleet_links_cut(f->links, down_ms);
+    if (f->storm_rule == 0) {
+        f->storm_rule = netfaults_add(f->links, here, there, &(struct link_fault){.refuse_ppm = 1000000});
+        f->storm_until_us = 0;
+    }
+    if (until > f->storm_until_us) {
+        f->storm_until_us = until;
+        world_timer_start(f->opts.world, &f->storm, down_ms, end_storm, f);
+    }
+    netfaults_reset(f->links, here, there);
 }
 
 static void churn_some(void *ctx) {
@@ -326,17 +348,33 @@ static void configure(struct fleet *f) {
                                     .ctx = f};
 }
 
+/* Between the agents and their brokers; downloads pass untouched. */
+static void make_links(struct fleet *f) {
+    const struct fleet_opts *opts = &f->opts;
+    f->links = netfaults_new(opts->world, opts->seed);
+    for (size_t i = 0; i < opts->broker_count; i++) {
+        struct url url;
+        if (url_parse(opts->brokers[i], &url, NULL)) {
+            netfaults_port(f->links, url.port, there);
+            url_free(&url);
+        }
+    }
+    if (opts->link_bytes_per_s != 0 || opts->link_delay_ms != 0) {
+        struct link_fault slow = {.slow = opts->link_delay_ms != 0,
+                                  .latency_us = dist_fixed(opts->link_delay_ms * 1000),
+                                  .bytes_per_s = opts->link_bytes_per_s,
+                                  .share_ppm = opts->link_slow_per_million};
+        netfaults_add(f->links, here, there, &slow);
+        netfaults_add(f->links, there, here, &slow);
+    }
+}
+
 static void make_surroundings(struct fleet *f) {
     const struct fleet_opts *opts = &f->opts;
-    f->links = fleet_links_new(&(struct fleet_links_opts){.below = opts->world,
-                                                          .bytes_per_s = opts->link_bytes_per_s,
-                                                          .delay_ms = opts->link_delay_ms,
-                                                          .slow_per_million = opts->link_slow_per_million});
-    f->net = *opts->world;
-    fleet_links_join(f->links, &f->net);
+    make_links(f);
     f->store = memory_store_new();
     memory_store_share(f->store, cache_dir);
-    f->fetches = shared_fetch_new(&f->net, opts->fetch_tls);
+    f->fetches = shared_fetch_new(opts->world, opts->fetch_tls);
     if (opts->storage != NULL) {
         shared_fetch_private(f->fetches);
     }
@@ -393,6 +431,7 @@ static void stop_timers(struct fleet *f) {
     world_timer_stop(f->opts.world, &f->timer);
     world_timer_stop(f->opts.world, &f->wake);
     world_timer_stop(f->opts.world, &f->churn);
+    world_timer_stop(f->opts.world, &f->storm);
 }
 
 void fleet_free(struct fleet *f) {
@@ -409,7 +448,7 @@ void fleet_free(struct fleet *f) {
     mem_free(f->starts);
     virtual_processes_free(f->processes);
     shared_fetch_free(f->fetches);
-    fleet_links_free(f->links);
+    netfaults_free(f->links);
     memory_store_free(f->store);
     if (f->modules != NULL) {
         agent_modules_free(f->modules);
@@ -422,7 +461,7 @@ void fleet_free(struct fleet *f) {
 static void check_gone(void *ctx) {
     struct fleet *f = ctx;
     uint64_t waited_ms = (now_us(f) - f->begun_us) / 1000;
-    if (fleet_links_open(f->links) > 0 && waited_ms < GOODBYE_MS) {
+    if (netfaults_open(f->links) > 0 && waited_ms < GOODBYE_MS) {
         world_timer_start(f->opts.world, &f->timer, START_TICK_MS, check_gone, f);
         return;
     }

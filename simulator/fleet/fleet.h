@@ -7,7 +7,6 @@
 #include "pcp/message.h"
 #include "simulator/fleet/behaviour.h"
 #include "simulator/fleet/credentials.h"
-#include "simulator/fleet/link.h"
 #include "simulator/fleet/tally.h"
 
 struct fleet;
