@@ -1,0 +1,75 @@
+"""clang-tidy over C files, as many at a time as there are processors: tidy.py BUILD_DIRECTORY FILE…
+
+What was found clean is remembered in BUILD_DIRECTORY/../lint-cache by what the compiler sees of a file (and by the
+checks and clang-tidy itself), so a second run looks only at what has changed. Prints findings; ends with 1 when there
+are any."""
+import concurrent.futures
+import hashlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+# These define what ci/tidy.h is about.
+WITHOUT_TIDY_H = ("impl/base/error.c", "impl/base/hocon.c")
+
+
+def commands(build):
+    with open(os.path.join(build, "compile_commands.json"), encoding="utf-8") as f:
+        return {os.path.realpath(c["file"]): c for c in json.load(f)}
+
+
+def seen_by_the_compiler(command, includes):
+    words = shlex.split(command["command"])
+    at = words.index("-o")
+    del words[at : at + 2]
+    words = [w for w in words if w != "-c"]
+    return subprocess.run(
+        words + includes + ["-E", "-P", "-C"], cwd=command["directory"], check=True, capture_output=True
+    ).stdout
+
+
+def look(path, command, build, checks, cache):
+    includes = [] if path in WITHOUT_TIDY_H else ["-include", os.path.realpath("ci/tidy.h")]
+    mark = None
+    if command is not None:
+        key = hashlib.sha256(checks + path.encode() + seen_by_the_compiler(command, includes)).hexdigest()
+        mark = os.path.join(cache, key)
+        if os.path.exists(mark):
+            return True, ""
+    extra = ["--extra-arg=" + word for word in includes]
+    run = subprocess.run(
+        ["clang-tidy", "-p", build, "--quiet", "--warnings-as-errors=*", *extra, path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    clean = run.returncode == 0
+    if clean and mark is not None:
+        with open(mark, "w", encoding="utf-8"):
+            pass
+    return clean, run.stdout if clean or run.stdout else run.stderr
+
+
+def main():
+    build, files = sys.argv[1], sys.argv[2:]
+    cache = os.path.join(os.path.dirname(os.path.abspath(build)), "lint-cache")
+    os.makedirs(cache, exist_ok=True)
+    with open(".clang-tidy", "rb") as f:
+        checks = f.read() + subprocess.run(["clang-tidy", "--version"], check=True, capture_output=True).stdout
+    known = commands(build)
+    findings = 0
+    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        jobs = {
+            pool.submit(look, path, known.get(os.path.realpath(path)), build, checks, cache): path for path in files
+        }
+        for job in concurrent.futures.as_completed(jobs):
+            clean, text = job.result()
+            if not clean:
+                findings += 1
+                print(text, flush=True)
+    return 1 if findings else 0
+
+
+sys.exit(main())
