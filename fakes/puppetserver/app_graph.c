@@ -4,8 +4,9 @@
 #include "fakes/puppetserver/app_build.h"
 #include <string.h>
 
-static bool fail_with(struct build *b, const struct manifest *in, const struct pl_node *node, bool with_environment,
-                      const char *format, va_list args) {
+__attribute__((format(printf, 5, 0))) static bool fail_with(struct build *b, const struct manifest *in,
+                                                            const struct pl_node *node, bool with_environment,
+                                                            const char *format, va_list args) {
     struct buf text = BUF_INIT;
     buf_vprintf(&text, format, args);
     char *place = manifest_place(in, node);

@@ -14,7 +14,7 @@ static void common_headers(struct ps_request *r, int status) {
     }
 }
 
-static char *formatted(const char *format, va_list args) {
+__attribute__((format(printf, 1, 0))) static char *formatted(const char *format, va_list args) {
     struct buf b = BUF_INIT;
     buf_vprintf(&b, format, args);
     return buf_take(&b);
