@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "simulator/bench/histogram.h"
+#include "simulator/bench/steady.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -15,6 +16,9 @@ enum {
     PATIENCE_S = 300,  /* for one job */
     FLOOR_GROUP = 250, /* nodes a transaction */
     CONNECT_S = 600,
+    STEADY_S = 5, /* of the steady stream */
+    STEADY_SHORT_S = 1,
+    STEADY_FULL = 1000, /* with at least so many nodes */
 };
 
 struct run {
@@ -203,6 +207,36 @@ static bool measure_floor(struct run *r, size_t column, size_t nodes) {
     return ok;
 }
 
+/* Half as many tasks a second as the largest job did, in many small jobs. */
+static bool measure_steady(struct run *r, size_t column) {
+    double most;
+    struct steady s;
+    if (!report_value(r->report, "task_nodes_per_second", column, &most)) {
+        return true;
+    }
+    say(r, "a steady stream of tasks at half load", r->b->nodes);
+    const struct steady_opts opts = {
+        .api = r->api,
+        .names = r->names,
+        .per_second = most / 2,
+        .seconds = r->b->nodes < STEADY_FULL ? STEADY_SHORT_S : STEADY_S,
+    };
+    if (!steady_measure(&opts, &s, r->err)) {
+        return false;
+    }
+    report_figure(r->report, "half_nodes_per_second", "half load: tasks per second", "/s", column, s.per_second);
+    report_figure(r->report, "half_p50", "half load: a node's own run, p50", "ms", column, s.run_p50_ms);
+    report_figure(r->report, "half_p99", "half load: a node's own run, p99", "ms", column, s.run_p99_ms);
+    report_figure(r->report, "half_answer_p50", "half load: a job is answered, p50", "ms", column, s.answer_p50_ms);
+    report_figure(r->report, "half_answer_p99", "half load: a job is answered, p99", "ms", column, s.answer_p99_ms);
+    if (s.run_p50_ms > 0) {
+        report_figure(r->report, "half_tail", "half load: a node's own run, p99 / p50", "x", column,
+                      s.run_p99_ms / s.run_p50_ms);
+        report_goal(r->report, "half_tail", column, REPORT_AT_MOST, 2);
+    }
+    return true;
+}
+
 /* ---- nodes */
 
 /* Of all that are connected; waits until there are enough. */
@@ -303,6 +337,7 @@ bool bench_jobs_run(const struct bench_jobs *b, json_t *report, struct error *er
         ok = measure(&r, &kinds[0], column, sizes[i]) && (b->no_puppet || measure(&r, &kinds[1], column, sizes[i])) &&
              (b->no_floor || measure_floor(&r, column, sizes[i]));
     }
+    ok = ok && (b->no_steady || measure_steady(&r, count - 1));
     if (ok) {
         set_goals(&r, count - 1, b->nodes);
     }

@@ -91,7 +91,7 @@ static const struct command_line *broker_line(struct bench_args *a) {
 
 struct jobs_args {
     struct output output;
-    bool quick, no_floor, no_puppet;
+    bool quick, no_floor, no_puppet, no_steady;
     const char *target, *token, *ca, *database;
     uint64_t pid, nodes, rounds;
 };
@@ -105,7 +105,9 @@ static const struct command_line *jobs_line(struct jobs_args *a) {
                                      "Jobs of 100, 1,000 … nodes: time until a client sees the first and the last "
                                      "result, processor time, memory and\n"
                                      "disk of the orchestrator per node, beside what SQLite alone takes to record as "
-                                     "much. Without --target it starts\n"
+                                     "much. Then small jobs at half of\n"
+                                     "the largest one's rate: how long a node's own run is when nothing queues. "
+                                     "Without --target it starts\n"
                                      "a stack with virtual agents and an orchestrator in a process of its own.",
                                      table};
     a = a != NULL ? a : &unused;
@@ -122,6 +124,7 @@ static const struct command_line *jobs_line(struct jobs_args *a) {
     table[n++] = (struct option){OPTION_FLAG, "quick", 'q', NULL, "A tenth of the nodes, one round.", &a->quick};
     table[n++] = (struct option){OPTION_FLAG, "no-puppet", 0, NULL, "Tasks only.", &a->no_puppet};
     table[n++] = (struct option){OPTION_FLAG, "no-floor", 0, NULL, "Without SQLite alone.", &a->no_floor};
+    table[n++] = (struct option){OPTION_FLAG, "no-steady", 0, NULL, "Without the stream at half load.", &a->no_steady};
     output_options(table, n, &a->output);
     return &cl;
 }
@@ -368,6 +371,7 @@ static bool run_jobs(void *args, struct world *w, const char *dir, json_t *repor
         .rounds = (unsigned)a->rounds,
         .no_puppet = a->no_puppet,
         .no_floor = a->no_floor,
+        .no_steady = a->no_steady,
         .url = a->target,
         .token_file = a->token,
         .ca = a->ca,

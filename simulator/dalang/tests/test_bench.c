@@ -131,8 +131,9 @@ static void jobs_of_a_stack(void **state) {
     json_t *r = report_of(ARGUMENTS("jobs", "-n", "12", "--rounds", "1", "--json"));
     expect_columns(r, 1);
     static const char *const keys[] = {
-        "task_seconds",   "task_first_seconds",  "task_cpu_per_node",   "task_p99",
-        "puppet_seconds", "puppet_cpu_per_node", "sqlite_cpu_per_node", "sqlite_disk_per_node"};
+        "task_seconds",    "task_first_seconds",   "task_cpu_per_node",   "task_p99",
+        "puppet_seconds",  "puppet_cpu_per_node",  "sqlite_cpu_per_node", "sqlite_disk_per_node",
+        "half_answer_p99", "half_nodes_per_second"};
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         assert_true(value(r, keys[i], 0) > 0);
     }
@@ -266,10 +267,13 @@ static void a_broker_of_another_ca(void **state) {
     struct program few = bench(ARGUMENTS("jobs", "-n", "2", "--target", json_str(ready, "orchestrator"), "--token",
                                          json_str(ready, "token_file"), "--ca", json_str(ready, "ca")));
     expect_program(&few, 1, "", "dalang bench jobs: *1 nodes are connected, 2 are needed\n");
-    json_t *r = report_of(ARGUMENTS("jobs", "-n", "1", "--rounds", "1", "--no-floor", "--target",
+    json_t *r = report_of(ARGUMENTS("jobs", "-n", "1", "--rounds", "1", "--no-floor", "--no-steady", "--target",
                                     json_str(ready, "orchestrator"), "--token", json_str(ready, "token_file"), "--ca",
                                     json_str(ready, "ca"), "--json"));
     assert_true(value(r, "task_seconds", 0) > 0);
+    char *text = json_dumps(r, JSON_COMPACT);
+    assert_null(strstr(text, "half_"));
+    free(text);
     json_decref(r);
     json_decref(ready);
     kill(up.pid, SIGTERM);
