@@ -213,6 +213,9 @@ void buf_clear(struct buf *b) {
 
 void buf_reserve(struct buf *b, size_t more) {
     assert(more < SIZE_MAX - b->len - 1);
+    if (b->ptr != NULL && more < b->cap - b->len) {
+        return;
+    }
     b->ptr = mem_grow(b->ptr, &b->cap, b->len + more + 1, 1);
     b->ptr[b->len] = '\0';
 }
@@ -239,14 +242,19 @@ void buf_append_char(struct buf *b, char c) {
 }
 
 void buf_vprintf(struct buf *b, const char *format, va_list args) {
+    char text[256]; /* most are shorter and need to be formatted only once */
     va_list again;
     va_copy(again, args);
-    int len = vsnprintf(NULL, 0, format, args);
+    int len = vsnprintf(text, sizeof(text), format, args);
     assert(len >= 0);
-    buf_reserve(b, (size_t)len);
-    vsnprintf(b->ptr + b->len, (size_t)len + 1, format, again);
+    if ((size_t)len < sizeof(text)) {
+        buf_append(b, text, (size_t)len);
+    } else {
+        buf_reserve(b, (size_t)len);
+        vsnprintf(b->ptr + b->len, (size_t)len + 1, format, again);
+        b->len += (size_t)len;
+    }
     va_end(again);
-    b->len += (size_t)len;
 }
 
 void buf_append_html(struct buf *b, const char *text) {

@@ -1,10 +1,13 @@
 /* Helpers over jansson; see json.h. */
 #include "base/json.h"
 
+#include "base/json_read.h"
 #include "base/mem.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char upper_hex[] = "0123456789ABCDEF"; /* as jansson writes it */
 
 static json_t *parse(struct span text, size_t flags, const char *kind, struct error *err) {
     json_error_t why;
@@ -19,7 +22,7 @@ static json_t *parse(struct span text, size_t flags, const char *kind, struct er
     return value;
 }
 
-/* Before parsing, so that hostile nesting costs no stack: depth counted outside strings. */
+/* Before jansson parses, so that hostile nesting costs no stack: depth counted outside strings. */
 static bool too_deep(struct span text) {
     int depth = 0;
     bool in_string = false;
@@ -42,7 +45,12 @@ static bool too_deep(struct span text) {
     return false;
 }
 
+/* Nearly everything is well formed: what is not is read a second time, for its error. */
 static json_t *parse_checked(struct span text, size_t flags, const char *kind, struct error *err) {
+    json_t *value = json_read(text, (flags & JSON_REJECT_DUPLICATES) != 0);
+    if (value != NULL) {
+        return value;
+    }
     if (too_deep(text)) {
         error_set(err, kind, "not valid JSON: nested deeper than %d", JSON_DEPTH_MAX);
         return NULL;
@@ -56,11 +64,6 @@ json_t *json_parse(struct span text, const char *kind, struct error *err) {
 
 json_t *json_parse_strict(struct span text, const char *kind, struct error *err) {
     return parse_checked(text, JSON_REJECT_DUPLICATES, kind, err);
-}
-
-static int append_piece(const char *piece, size_t len, void *out) {
-    buf_append(out, piece, len);
-    return 0;
 }
 
 /* The shortest text that reads back as the same number; jansson always writes 17 digits. */
@@ -87,29 +90,29 @@ static void write_real(struct buf *out, double number) {
     buf_append_cstr(out, exponent + strspn(exponent, "+-0"));
 }
 
-static bool holds_reals(const json_t *value) {
-    bool found = json_is_real(value);
-    for (size_t i = 0; !found && i < json_array_size(value); i++) {
-        found = holds_reals(json_array_get(value, i));
+static void write_integer(struct buf *out, json_int_t number) {
+    char text[24];
+    char *at = text + sizeof(text);
+    uint64_t left = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left != 0);
+    if (number < 0) {
+        *--at = '-';
     }
-    json_t *object = (json_t *)(uintptr_t)value;
-    for (void *i = json_object_iter(object); !found && i != NULL; i = json_object_iter_next(object, i)) {
-        found = holds_reals(json_object_iter_value(i));
-    }
-    return found;
+    buf_append(out, at, (size_t)(text + sizeof(text) - at));
 }
 
-static void write_any(struct buf *out, const json_t *value);
+static void write_quoted(struct buf *out, struct span text, const char *hex);
 
 static void write_members(struct buf *out, json_t *object) {
     char separator = '{';
     for (void *i = json_object_iter(object); i != NULL; i = json_object_iter_next(object, i)) {
-        json_t *key = json_stringn_nocheck(json_object_iter_key(i), json_object_iter_key_len(i));
         buf_append_char(out, separator);
-        json_dump_callback(key, append_piece, out, JSON_ENCODE_ANY);
+        write_quoted(out, span_bytes(json_object_iter_key(i), json_object_iter_key_len(i)), upper_hex);
         buf_append_char(out, ':');
-        write_any(out, json_object_iter_value(i));
-        json_decref(key);
+        json_write(out, json_object_iter_value(i));
         separator = ',';
     }
     buf_append_cstr(out, separator == '{' ? "{}" : "}");
@@ -118,28 +121,40 @@ static void write_members(struct buf *out, json_t *object) {
 static void write_items(struct buf *out, const json_t *list) {
     for (size_t i = 0; i < json_array_size(list); i++) {
         buf_append_char(out, i == 0 ? '[' : ',');
-        write_any(out, json_array_get(list, i));
+        json_write(out, json_array_get(list, i));
     }
     buf_append_cstr(out, json_array_size(list) == 0 ? "[]" : "]");
 }
 
-static void write_any(struct buf *out, const json_t *value) {
-    if (json_is_real(value)) {
-        write_real(out, json_real_value(value));
-    } else if (json_is_object(value)) {
-        write_members(out, (json_t *)(uintptr_t)value);
-    } else if (json_is_array(value)) {
-        write_items(out, value);
-    } else {
-        json_dump_callback(value, append_piece, out, JSON_ENCODE_ANY);
-    }
-}
-
 void json_write(struct buf *out, const json_t *value) {
-    if (holds_reals(value)) {
-        write_any(out, value);
-    } else {
-        json_dump_callback(value, append_piece, out, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (value == NULL) {
+        return;
+    }
+    switch (json_typeof(value)) {
+    case JSON_OBJECT:
+        write_members(out, (json_t *)(uintptr_t)value);
+        break;
+    case JSON_ARRAY:
+        write_items(out, value);
+        break;
+    case JSON_STRING:
+        write_quoted(out, json_span(value), upper_hex);
+        break;
+    case JSON_INTEGER:
+        write_integer(out, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        write_real(out, json_real_value(value));
+        break;
+    case JSON_TRUE:
+        buf_append(out, "true", 4);
+        break;
+    case JSON_FALSE:
+        buf_append(out, "false", 5);
+        break;
+    case JSON_NULL:
+        buf_append(out, "null", 4);
+        break;
     }
 }
 
@@ -149,26 +164,43 @@ char *json_text(const json_t *value) {
     return buf_take(&out);
 }
 
-void json_write_string(struct buf *out, struct span text) {
-    static const char hex[] = "0123456789abcdef";
-    buf_append_char(out, '"');
-    size_t from = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.ptr[i];
-        if (c >= 0x20 && c != '"' && c != '\\') {
-            continue;
+/* The first byte from `from` on that needs an escape; the length when there is none. */
+static size_t plain_until(struct span text, size_t from) {
+    while (from < text.len) {
+        const unsigned char c = (unsigned char)text.ptr[from];
+        if (c < 0x20 || c == '"' || c == '\\') {
+            break;
         }
-        buf_append(out, text.ptr + from, i - from);
-        from = i + 1;
-        const char *short_form = strchr("\"\"\\\\\nn\rr\tt\bb\ff", c);
-        if (c != 0 && short_form != NULL) {
-            buf_append(out, (char[2]){'\\', short_form[1]}, 2);
-        } else {
-            buf_append(out, (char[6]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
-        }
+        from++;
     }
-    buf_append(out, text.ptr + from, text.len - from);
+    return from;
+}
+
+static void write_escape(struct buf *out, unsigned char c, const char *hex) {
+    const char *short_form = c != 0 ? strchr("\"\"\\\\\nn\rr\tt\bb\ff", c) : NULL;
+    if (short_form != NULL) {
+        buf_append(out, (char[2]){'\\', short_form[1]}, 2);
+    } else {
+        buf_append(out, (char[6]){'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]}, 6);
+    }
+}
+
+static void write_quoted(struct buf *out, struct span text, const char *hex) {
+    buf_reserve(out, text.len + 2);
     buf_append_char(out, '"');
+    for (size_t from = 0; from < text.len;) {
+        const size_t until = plain_until(text, from);
+        buf_append(out, text.ptr + from, until - from);
+        if (until < text.len) {
+            write_escape(out, (unsigned char)text.ptr[until], hex);
+        }
+        from = until + 1;
+    }
+    buf_append_char(out, '"');
+}
+
+void json_write_string(struct buf *out, struct span text) {
+    write_quoted(out, text, "0123456789abcdef");
 }
 
 const char *json_str(const json_t *obj, const char *key) {
