@@ -38,9 +38,6 @@ static const struct command *command_named(const char *name) {
 static json_t *newest_report(const json_t *payload) {
     json_t *report = json_copy((json_t *)(uintptr_t)payload);
     const json_t *events = json_object_get(payload, "resource_events");
-    if (!json_is_array(events)) {
-        return report;
-    }
     json_t *resources = json_array();
     size_t i;
     json_t *event;
@@ -54,19 +51,51 @@ static json_t *newest_report(const json_t *payload) {
     return report;
 }
 
-bool fake_puppetdb_command(struct fake_puppetdb *p, const char *name, const json_t *payload, struct error *err) {
-    const struct command *c = command_named(name);
-    if (c == NULL) {
-        return error_set(err, "puppetdb/payload", "no command '%s'", name);
+/* ---------------------------------------------------------------- reports come in swarms */
+
+static void end_swarm(void *ctx) {
+    puppetdb_settle(ctx);
+}
+
+/* Those of one turn of the loop are one transaction. A store on disk is asked to keep each before it is answered. */
+static void join_swarm(struct fake_puppetdb *p) {
+    if (p->store->in_memory && !p->swarm_open) {
+        p->swarm_open = true;
+        pdb_begin(p->store);
+        world_defer(p->base.world, &p->swarm, end_swarm, p);
     }
-    if (strcmp(name, "store report") != 0) {
-        pdb_keep_promises(p->store);
+}
+
+void puppetdb_settle(struct fake_puppetdb *p) {
+    if (p->swarm_open) {
+        p->swarm_open = false;
+        world_undefer(p->base.world, &p->swarm);
+        pdb_end(p->store, true);
+    }
+}
+
+static bool store_report(struct fake_puppetdb *p, const struct command *c, const json_t *payload, struct error *err) {
+    join_swarm(p);
+    if (!json_is_array(json_object_get(payload, "resource_events"))) {
         return c->apply(p->store, payload, fake_now_ms(&p->base), err);
     }
     json_t *report = newest_report(payload);
     bool ok = c->apply(p->store, report, fake_now_ms(&p->base), err);
     json_decref(report);
     return ok;
+}
+
+bool fake_puppetdb_command(struct fake_puppetdb *p, const char *name, const json_t *payload, struct error *err) {
+    const struct command *c = command_named(name);
+    if (c == NULL) {
+        return error_set(err, "puppetdb/payload", "no command '%s'", name);
+    }
+    if (c->apply == pdb_add_report) {
+        return store_report(p, c, payload, err);
+    }
+    puppetdb_settle(p); /* what fails below must not take reports with it */
+    pdb_keep_promises(p->store);
+    return c->apply(p->store, payload, fake_now_ms(&p->base), err);
 }
 
 /* ---------------------------------------------------------------- those who wait in vain */

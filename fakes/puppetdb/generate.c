@@ -164,6 +164,7 @@ static json_t *make_report(struct dice *d, const char *certname, const char *env
 void fake_puppetdb_generate(struct fake_puppetdb *p, size_t count, uint64_t seed, const char *domain) {
     struct dice d = {seed};
     int64_t now_ms = fake_now_ms(&p->base);
+    puppetdb_settle(p);
     pdb_keep_promises(p->store);
     pdb_begin(p->store);
     for (size_t n = 1; n <= count; n++) {

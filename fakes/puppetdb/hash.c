@@ -10,16 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-void hash_of_json(const json_t *value, char out[HASH_HEX_LEN + 1]) {
-    struct buf text = BUF_INIT, hex = BUF_INIT;
+static void hash_of_text(struct span text, char out[HASH_HEX_LEN + 1]) {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned len = 0;
-    jsontext_append_sorted(&text, value);
+    struct buf hex = BUF_INIT;
     EVP_Digest(text.ptr, text.len, digest, &len, EVP_sha1(), NULL);
     hex_encode(&hex, span_bytes(digest, len));
     memcpy(out, hex.ptr, HASH_HEX_LEN + 1);
-    buf_free(&text);
     buf_free(&hex);
+}
+
+void hash_of_json(const json_t *value, char out[HASH_HEX_LEN + 1]) {
+    struct buf text = BUF_INIT;
+    jsontext_append_sorted(&text, value);
+    hash_of_text(buf_span(&text), out);
+    buf_free(&text);
 }
 
 static json_t *member(const json_t *object, const char *key) {
@@ -118,27 +123,43 @@ void hash_of_catalog(const json_t *payload, char out[HASH_HEX_LEN + 1]) {
     json_decref(identity);
 }
 
-static json_t *time_member(const json_t *payload, const char *key) {
+static void append_time(struct buf *out, const json_t *value) {
     int64_t ms;
     char text[TIME_TEXT_LEN];
-    if (!plan_parse_time(json_span(json_object_get(payload, key)), &ms)) {
-        return json_null();
+    if (!plan_parse_time(json_span(value), &ms)) {
+        buf_append_cstr(out, "null");
+        return;
     }
     time_format_ms(ms, text);
-    return json_string(text);
+    buf_append_char(out, '"');
+    buf_append_cstr(out, text);
+    buf_append_char(out, '"');
 }
 
+/* Reports come in swarms: the text that is hashed is written at once, not by way of an object. */
 void hash_of_report(const json_t *payload, char out[HASH_HEX_LEN + 1]) {
-    static const char *const plain[] = {"certname", "puppet_version", "report_format", "configuration_version",
-                                        "transaction_uuid"};
-    static const char *const times[] = {"start_time", "end_time", "producer_timestamp"};
-    json_t *identity = json_object();
-    for (size_t i = 0; i < sizeof plain / sizeof plain[0]; i++) {
-        json_set(identity, plain[i], member(payload, plain[i]));
+    static const struct {
+        const char *key;
+        bool time;
+    } identity[] = {/* sorted */
+                    {"certname", false},          {"configuration_version", false}, {"end_time", true},
+                    {"producer_timestamp", true}, {"puppet_version", false},        {"report_format", false},
+                    {"start_time", true},         {"transaction_uuid", false}};
+    struct buf text = BUF_INIT;
+    for (size_t i = 0; i < sizeof identity / sizeof identity[0]; i++) {
+        const json_t *value = json_object_get(payload, identity[i].key);
+        buf_append_cstr(&text, i == 0 ? "{\"" : ",\"");
+        buf_append_cstr(&text, identity[i].key);
+        buf_append_cstr(&text, "\":");
+        if (identity[i].time) {
+            append_time(&text, value);
+        } else if (value == NULL) {
+            buf_append_cstr(&text, "null");
+        } else {
+            jsontext_append_sorted(&text, value);
+        }
     }
-    for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
-        json_set(identity, times[i], time_member(payload, times[i]));
-    }
-    hash_of_json(identity, out);
-    json_decref(identity);
+    buf_append_char(&text, '}');
+    hash_of_text(buf_span(&text), out);
+    buf_free(&text);
 }

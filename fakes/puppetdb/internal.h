@@ -16,6 +16,8 @@ struct fake_puppetdb {
     json_t *allowlist; /* array of names, or NULL: everybody */
     bool maintenance, database_down;
     struct list waiting; /* of commands that never complete: struct waiter */
+    bool swarm_open;     /* a transaction is open for the reports of this turn */
+    struct world_task swarm;
 };
 
 static inline struct fake_puppetdb *puppetdb_of(struct fake *f) {
@@ -52,5 +54,6 @@ bool puppetdb_load_report(struct pdb *s, const json_t *given, int64_t now_ms, st
 
 /* commands.c */
 void puppetdb_waiters_detach(struct fake_puppetdb *p);
+void puppetdb_settle(struct fake_puppetdb *p); /* commits the reports of this turn */
 
 #endif

@@ -24,7 +24,16 @@ static int by_text(const void *a, const void *b) {
 
 static void append(struct buf *out, const json_t *value, bool sorted);
 
-static void append_object(struct buf *out, const json_t *object, bool sorted) {
+static void append_member(struct buf *out, struct span key, const json_t *value, bool first, bool sorted) {
+    if (!first) {
+        buf_append_char(out, ',');
+    }
+    json_write_string(out, key);
+    buf_append_char(out, ':');
+    append(out, value, sorted);
+}
+
+static void append_sorted_members(struct buf *out, const json_t *object) {
     size_t count = json_object_size(object), at = 0;
     const char **keys = mem_array(count + 1, sizeof *keys);
     const char *key;
@@ -32,18 +41,46 @@ static void append_object(struct buf *out, const json_t *object, bool sorted) {
     json_object_foreach((json_t *)(uintptr_t)object, key, item) {
         keys[at++] = key;
     }
-    if (sorted) {
-        qsort(keys, count, sizeof *keys, by_text);
-    }
-    buf_append_char(out, '{');
+    qsort(keys, count, sizeof *keys, by_text);
     for (size_t i = 0; i < count; i++) {
-        buf_append_cstr(out, i > 0 ? "," : "");
-        json_write_string(out, span_of(keys[i]));
-        buf_append_char(out, ':');
-        append(out, json_object_get(object, keys[i]), sorted);
+        append_member(out, span_of(keys[i]), json_object_get(object, keys[i]), i == 0, true);
+    }
+    mem_free(keys);
+}
+
+static void append_members(struct buf *out, json_t *object) {
+    void *first = json_object_iter(object);
+    for (void *i = first; i != NULL; i = json_object_iter_next(object, i)) {
+        append_member(out, span_bytes(json_object_iter_key(i), json_object_iter_key_len(i)), json_object_iter_value(i),
+                      i == first, false);
+    }
+}
+
+static void append_object(struct buf *out, const json_t *object, bool sorted) {
+    buf_append_char(out, '{');
+    if (sorted) {
+        append_sorted_members(out, object);
+    } else {
+        append_members(out, (json_t *)(uintptr_t)object);
     }
     buf_append_char(out, '}');
-    mem_free(keys);
+}
+
+static void append_array(struct buf *out, const json_t *list, bool sorted) {
+    buf_append_char(out, '[');
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        if (i > 0) {
+            buf_append_char(out, ',');
+        }
+        append(out, json_array_get(list, i), sorted);
+    }
+    buf_append_char(out, ']');
+}
+
+static void append_real(struct buf *out, double value) {
+    char text[REAL_TEXT_LEN];
+    jsontext_real(value, text);
+    buf_append_cstr(out, text);
 }
 
 static void append(struct buf *out, const json_t *value, bool sorted) {
@@ -52,34 +89,16 @@ static void append(struct buf *out, const json_t *value, bool sorted) {
         append_object(out, value, sorted);
         break;
     case JSON_ARRAY:
-        buf_append_char(out, '[');
-        for (size_t i = 0; i < json_array_size(value); i++) {
-            buf_append_cstr(out, i > 0 ? "," : "");
-            append(out, json_array_get(value, i), sorted);
-        }
-        buf_append_char(out, ']');
+        append_array(out, value, sorted);
         break;
     case JSON_STRING:
         json_write_string(out, json_span(value));
         break;
-    case JSON_REAL: {
-        char text[REAL_TEXT_LEN];
-        jsontext_real(json_real_value(value), text);
-        buf_append_cstr(out, text);
+    case JSON_REAL:
+        append_real(out, json_real_value(value));
         break;
-    }
-    case JSON_INTEGER:
-        buf_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-        break;
-    case JSON_TRUE:
-        buf_append_cstr(out, "true");
-        break;
-    case JSON_FALSE:
-        buf_append_cstr(out, "false");
-        break;
-    case JSON_NULL:
-        buf_append_cstr(out, "null");
-        break;
+    default:
+        json_write(out, value);
     }
 }
 

@@ -109,9 +109,46 @@ static bool check_key(const struct key *key, const json_t *object_, const char *
     return true;
 }
 
+static bool key_fits(const struct key *key, const json_t *value) {
+    return json_is_null(value) ? key->need != REQUIRED : key->fits == NULL || key->fits(value);
+}
+
+static const struct key *key_named(const struct key *keys, const struct key *likely, const char *name) {
+    if (likely->name != NULL && strcmp(likely->name, name) == 0) {
+        return likely;
+    }
+    while (keys->name != NULL && strcmp(keys->name, name) != 0) {
+        keys++;
+    }
+    return keys;
+}
+
+/* Every member is one of the keys and fits, and none of the keys that must be there is missing. */
+static bool object_fits(const struct key *keys, const json_t *value) {
+    size_t needed = 0, found = 0;
+    for (const struct key *k = keys; k->name != NULL; k++) {
+        needed += k->need != OPTIONAL ? 1 : 0;
+    }
+    const struct key *likely = keys; /* members mostly come in the order of the table */
+    const char *name;
+    json_t *item;
+    json_object_foreach((json_t *)(uintptr_t)value, name, item) {
+        const struct key *k = key_named(keys, likely, name);
+        if (k->name == NULL || !key_fits(k, item)) {
+            return false;
+        }
+        found += k->need != OPTIONAL ? 1 : 0;
+        likely = k + 1;
+    }
+    return found == needed;
+}
+
 static bool check_object(const struct key *keys, const json_t *value, const char *where, struct error *err) {
     if (!json_is_object(value)) {
         return error_set(err, "puppetdb/payload", "%sis no object", where);
+    }
+    if (object_fits(keys, value)) {
+        return true;
     }
     for (const struct key *k = keys; k->name != NULL; k++) {
         if (!check_key(k, value, where, err)) {
@@ -121,11 +158,7 @@ static bool check_object(const struct key *keys, const json_t *value, const char
     const char *name;
     json_t *item;
     json_object_foreach((json_t *)(uintptr_t)value, name, item) {
-        const struct key *k = keys;
-        while (k->name != NULL && strcmp(k->name, name) != 0) {
-            k++;
-        }
-        if (k->name == NULL) {
+        if (key_named(keys, keys, name)->name == NULL) {
             return error_set(err, "puppetdb/payload", "%s%s is not known", where, name);
         }
     }

@@ -42,6 +42,7 @@ void fake_puppetdb_free(struct fake_puppetdb *p) {
         return;
     }
     puppetdb_waiters_detach(p);
+    puppetdb_settle(p);
     pdb_close(p->store);
     json_decref(p->allowlist);
     fake_deinit(&p->base);

@@ -174,6 +174,7 @@ bool puppetdb_load(struct fake *f, const json_t *state, struct error *err) {
     }
     int64_t now_ms = fake_now_ms(f);
     bool kept_corrective = p->store->keeps_corrective;
+    puppetdb_settle(p);
     pdb_keep_promises(p->store);
     pdb_begin(p->store);
     if (!p->keep_stored) {

@@ -98,6 +98,10 @@ struct pdb *pdb_open(const char *vfs, const char *path, struct error *err) {
     map_init(&s->path_ids);
     map_init(&s->value_ids);
     map_init(&s->type_uses);
+    map_init(&s->environment_ids);
+    map_init(&s->producer_ids);
+    map_init(&s->node_ids);
+    s->in_memory = path == NULL;
     list_init(&s->promises);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     const char *name = path != NULL ? path : ":memory:";
@@ -118,13 +122,26 @@ struct pdb *pdb_open(const char *vfs, const char *path, struct error *err) {
     return s;
 }
 
+/* A statement is found by the place of its text, which for the store's own SQL is a constant; the text is compared, for
+ * another may come to stand there. */
+struct kept_statement {
+    sqlite3_stmt *stmt;
+    char *sql;
+};
+
+static void kept_free(struct kept_statement *k) {
+    sqlite3_finalize(k->stmt);
+    mem_free(k->sql);
+    mem_free(k);
+}
+
 static void forget_ids(struct pdb *s) {
-    map_free(&s->name_ids);
-    map_free(&s->path_ids);
-    map_free(&s->value_ids);
-    map_init(&s->name_ids);
-    map_init(&s->path_ids);
-    map_init(&s->value_ids);
+    struct map *const all[] = {&s->name_ids,        &s->path_ids,     &s->value_ids,
+                               &s->environment_ids, &s->producer_ids, &s->node_ids};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+        map_free(all[i]);
+        map_init(all[i]);
+    }
 }
 
 void pdb_close(struct pdb *s) {
@@ -132,7 +149,7 @@ void pdb_close(struct pdb *s) {
         return;
     }
     for (struct map_iter i = map_iter(&s->statements); map_next(&i);) {
-        sqlite3_finalize(i.value);
+        kept_free(i.value);
     }
     map_free(&s->statements);
     pdb_promises_drop(s);
@@ -143,16 +160,28 @@ void pdb_close(struct pdb *s) {
 
 /* ---------------------------------------------------------------- statements */
 
-sqlite3_stmt *pdb_statement(struct pdb *s, const char *sql) {
-    sqlite3_stmt *stmt = map_get_cstr(&s->statements, sql);
-    if (stmt == NULL) {
-        int rc = sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
-        assert(rc == SQLITE_OK);
-        (void)rc;
-        map_put(&s->statements, span_of(sql), stmt);
+static struct kept_statement *keep_statement(struct pdb *s, struct span key, const char *sql) {
+    struct kept_statement *k = mem_zalloc(sizeof *k);
+    int rc = sqlite3_prepare_v3(s->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &k->stmt, NULL);
+    assert(rc == SQLITE_OK);
+    (void)rc;
+    k->sql = str_dup(sql);
+    struct kept_statement *other = map_put(&s->statements, key, k);
+    if (other != NULL) {
+        kept_free(other);
     }
-    sqlite3_reset(stmt);
-    return stmt;
+    return k;
+}
+
+sqlite3_stmt *pdb_statement(struct pdb *s, const char *sql) {
+    const uintptr_t place = (uintptr_t)sql;
+    const struct span key = span_bytes(&place, sizeof place);
+    struct kept_statement *k = map_get(&s->statements, key);
+    if (k == NULL || strcmp(k->sql, sql) != 0) {
+        k = keep_statement(s, key, sql);
+    }
+    sqlite3_reset(k->stmt);
+    return k->stmt;
 }
 
 static void bind_json(sqlite3_stmt *stmt, int at, const json_t *value) {
@@ -162,11 +191,12 @@ static void bind_json(sqlite3_stmt *stmt, int at, const json_t *value) {
     }
     struct buf text = BUF_INIT;
     jsontext_append(&text, value);
-    sqlite3_bind_text64(stmt, at, text.ptr, text.len, SQLITE_TRANSIENT, SQLITE_UTF8);
-    buf_free(&text);
+    const size_t len = text.len;
+    sqlite3_bind_text64(stmt, at, buf_take(&text), len, mem_free, SQLITE_UTF8);
 }
 
-static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args) {
+/* texts: SQLITE_STATIC when they live until the statement has run, else SQLITE_TRANSIENT. */
+static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args, sqlite3_destructor_type texts) {
     for (int at = 1; types[at - 1] != '\0'; at++) {
         switch (types[at - 1]) {
         case 'i':
@@ -182,12 +212,12 @@ static void bind_all(sqlite3_stmt *stmt, const char *types, va_list args) {
             break;
         case 't': {
             struct span text = va_arg(args, struct span);
-            sqlite3_bind_text64(stmt, at, text.len > 0 ? text.ptr : "", text.len, SQLITE_TRANSIENT, SQLITE_UTF8);
+            sqlite3_bind_text64(stmt, at, text.len > 0 ? text.ptr : "", text.len, texts, SQLITE_UTF8);
             break;
         }
         case 'T': {
             const char *text = va_arg(args, const char *);
-            sqlite3_bind_text(stmt, at, text, -1, SQLITE_TRANSIENT);
+            sqlite3_bind_text(stmt, at, text, -1, texts);
             break;
         }
         case 'j':
@@ -208,7 +238,7 @@ sqlite3_stmt *pdb_query(struct pdb *s, const char *sql, const char *types, ...) 
     sqlite3_stmt *stmt = pdb_statement(s, sql);
     va_list args;
     va_start(args, types);
-    bind_all(stmt, types, args);
+    bind_all(stmt, types, args, SQLITE_TRANSIENT);
     va_end(args);
     return stmt;
 }
@@ -217,7 +247,7 @@ void pdb_run(struct pdb *s, const char *sql, const char *types, ...) {
     sqlite3_stmt *stmt = pdb_statement(s, sql);
     va_list args;
     va_start(args, types);
-    bind_all(stmt, types, args);
+    bind_all(stmt, types, args, SQLITE_STATIC);
     va_end(args);
     while (sqlite3_step(stmt) == SQLITE_ROW) {
     }
@@ -228,7 +258,7 @@ int64_t pdb_number(struct pdb *s, int64_t absent, const char *sql, const char *t
     sqlite3_stmt *stmt = pdb_statement(s, sql);
     va_list args;
     va_start(args, types);
-    bind_all(stmt, types, args);
+    bind_all(stmt, types, args, SQLITE_STATIC);
     va_end(args);
     int64_t result = sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_type(stmt, 0) != SQLITE_NULL
                          ? sqlite3_column_int64(stmt, 0)
@@ -263,7 +293,7 @@ void pdb_clear(struct pdb *s) {
     pdb_begin(s);
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         char *sql = str_printf("DELETE FROM %s", tables[i]);
-        pdb_run(s, sql, "");
+        sqlite3_exec(s->db, sql, NULL, NULL, NULL);
         mem_free(sql);
     }
     pdb_end(s, true);
@@ -271,28 +301,40 @@ void pdb_clear(struct pdb *s) {
 
 /* ---------------------------------------------------------------- names and payloads */
 
-static int64_t id_of(struct pdb *s, const char *find, const char *add, const char *name) {
+static int64_t id_of(struct pdb *s, struct map *known, const char *find, const char *add, const char *name) {
     if (name == NULL) {
         return 0;
     }
-    int64_t id = pdb_number(s, 0, find, "T", name);
+    int64_t id = (int64_t)(intptr_t)map_get_cstr(known, name);
+    if (id != 0) {
+        return id;
+    }
+    if (map_count(known) >= STORE_NAMES_MAX) {
+        map_free(known);
+        map_init(known);
+    }
+    id = pdb_number(s, 0, find, "T", name);
     if (id == 0) {
         pdb_run(s, add, "T", name);
         id = sqlite3_last_insert_rowid(s->db);
     }
+    map_put(known, span_of(name), (void *)(intptr_t)id);
     return id;
 }
 
 int64_t pdb_environment(struct pdb *s, const char *name) {
-    return id_of(s, "SELECT id FROM environment WHERE name = ?", "INSERT INTO environment(name) VALUES(?)", name);
+    return id_of(s, &s->environment_ids, "SELECT id FROM environment WHERE name = ?",
+                 "INSERT INTO environment(name) VALUES(?)", name);
 }
 
 int64_t pdb_producer(struct pdb *s, const char *name) {
-    return id_of(s, "SELECT id FROM producer WHERE name = ?", "INSERT INTO producer(name) VALUES(?)", name);
+    return id_of(s, &s->producer_ids, "SELECT id FROM producer WHERE name = ?", "INSERT INTO producer(name) VALUES(?)",
+                 name);
 }
 
 int64_t pdb_node(struct pdb *s, const char *certname) {
-    return id_of(s, "SELECT id FROM node WHERE certname = ?", "INSERT INTO node(certname) VALUES(?)", certname);
+    return id_of(s, &s->node_ids, "SELECT id FROM node WHERE certname = ?", "INSERT INTO node(certname) VALUES(?)",
+                 certname);
 }
 
 void pdb_reactivate(struct pdb *s, int64_t node, int64_t producer_ms) {

@@ -14,18 +14,20 @@
 #include <jansson.h>
 #include <sqlite3.h>
 
-enum { STORE_VALUES_MAX = 100000 };
+enum { STORE_VALUES_MAX = 100000, STORE_NAMES_MAX = 100000 };
 
 struct pdb {
     sqlite3 *db;
-    struct map statements; /* SQL → sqlite3_stmt, kept prepared */
+    bool in_memory;        /* a crash loses all, committed or not */
+    struct map statements; /* where the SQL stands → struct kept_statement */
     unsigned depth;        /* of transactions */
     bool doomed;           /* one within failed */
     bool keeps_corrective; /* reports' corrective_change: Puppet Enterprise stores it, PuppetDB alone does not */
     /* Of facts, as they come: text → id. value_ids is emptied when it holds STORE_VALUES_MAX. */
     struct map name_ids, path_ids, value_ids;
-    struct list promises; /* of facts; of who promised first, first */
-    bool reads_promised;  /* the statement prepared last */
+    struct map environment_ids, producer_ids, node_ids; /* name → id; at most STORE_NAMES_MAX each */
+    struct list promises;                               /* of facts; of who promised first, first */
+    bool reads_promised;                                /* the statement prepared last */
     struct map type_uses; /* of this transaction: path and type → how many leaves more or less (struct type_use) */
 };
 

@@ -82,6 +82,7 @@ static bool check_payload(const json_t *payload, struct error *err) {
     return true;
 }
 
+/* Its id, or 0 when it is there already. */
 static int64_t insert_report(struct pdb *s, int64_t node, const char *hash, const json_t *payload, int64_t now_ms) {
     const char *type = json_str(payload, "type");
     pdb_run(s,
@@ -90,7 +91,8 @@ static int64_t insert_report(struct pdb *s, int64_t node, const char *hash, cons
             "receive_time, "
             "transaction_uuid, catalog_uuid, code_id, cached_catalog_status, metrics, logs) VALUES(?, ?, ?, ?, ?, ?, "
             "?, ?, ?, "
-            "?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?)",
+            "?, ?, ?, ?, ?, ?, nullif(?, 0), ?, ?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT(hash) DO NOTHING",
             "TiiTTTBBBTiTiiiiiTTTTjj", hash, node, pdb_environment(s, json_str(payload, "environment")),
             json_str(payload, "status"), type != NULL ? type : "agent", json_str(payload, "job_id"),
             json_object_get(payload, "noop"), json_object_get(payload, "noop_pending"), corrective(s, payload),
@@ -101,7 +103,7 @@ static int64_t insert_report(struct pdb *s, int64_t node, const char *hash, cons
             json_str(payload, "transaction_uuid"), json_str(payload, "catalog_uuid"), json_str(payload, "code_id"),
             json_str(payload, "cached_catalog_status"), json_object_get(payload, "metrics"),
             json_object_get(payload, "logs"));
-    return sqlite3_last_insert_rowid(s->db);
+    return sqlite3_changes(s->db) != 0 ? sqlite3_last_insert_rowid(s->db) : 0;
 }
 
 bool pdb_add_report(struct pdb *s, const json_t *payload, int64_t now_ms, struct error *err) {
@@ -109,16 +111,18 @@ bool pdb_add_report(struct pdb *s, const json_t *payload, int64_t now_ms, struct
         return false;
     }
     char computed[HASH_HEX_LEN + 1];
-    hash_of_report(payload, computed);
-    const char *given = json_str(payload, "hash");
-    const char *hash = given != NULL ? given : computed;
+    const char *hash = json_str(payload, "hash");
+    if (hash == NULL) {
+        hash_of_report(payload, computed);
+        hash = computed;
+    }
     const char *type = json_str(payload, "type");
     int64_t produced = pdb_time(payload, "producer_timestamp", 0);
     pdb_begin(s);
     int64_t node = pdb_node(s, json_str(payload, "certname"));
     pdb_reactivate(s, node, produced);
-    if (pdb_number(s, 0, "SELECT id FROM report WHERE hash = ?", "T", hash) == 0) {
-        int64_t report = insert_report(s, node, hash, payload, now_ms);
+    int64_t report = insert_report(s, node, hash, payload, now_ms);
+    if (report != 0) {
         add_events(s, report, json_object_get(payload, "resources"));
         if (type == NULL || strcmp(type, "agent") == 0) {
             pdb_run(s,

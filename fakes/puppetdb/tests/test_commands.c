@@ -336,6 +336,31 @@ static void test_calls_in_the_process(void **state) {
     error_clear(&err);
 }
 
+/* Reports of one turn of the loop are one transaction; what fails beside them takes none of them along. */
+static void test_reports_of_one_turn(void **state) {
+    struct bench *b = *state;
+    static const char found[] = "reports[status]{ certname = \"c1\" order by end_time }";
+    assert_true(
+        command_of(b->p, "store report", REPORT("2031-01-01T00:00:00Z", "'status':'changed','resources':[]"), NULL));
+    command_of(b->p, "store report", "{'certname':'c1'}", "puppetdb/payload");
+    assert_true(
+        command_of(b->p, "store report", REPORT("2031-01-02T00:00:00Z", "'status':'failed','resources':[]"), NULL));
+    command_of(b->p, "replace catalog", "{'certname':'c1'}", "puppetdb/payload");
+    assert_true(
+        command_of(b->p, "store report", REPORT("2031-01-03T00:00:00Z", "'status':'unchanged','resources':[]"), NULL));
+    json_t *rows = fake_puppetdb_query(b->p, span_of(found), NULL); /* within the turn */
+    assert_int_equal(json_array_size(rows), 3);
+    json_decref(rows);
+    bench_finds(b, found, "[{'status':'changed'},{'status':'failed'},{'status':'unchanged'}]");
+    assert_true(
+        command_of(b->p, "store report", REPORT("2031-01-04T00:00:00Z", "'status':'failed','resources':[]"), NULL));
+    bench_expect_post(b, "/_fake/reset", "", 204, "");
+    bench_finds(b, found, "[]");
+    /* the service may end in the middle of a turn */
+    assert_true(
+        command_of(b->p, "store report", REPORT("2031-01-05T00:00:00Z", "'status':'failed','resources':[]"), NULL));
+}
+
 int main(void) {
     mem_init_libraries();
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_set_up, bench_tear_down)
@@ -355,6 +380,7 @@ int main(void) {
         TEST(test_old_form),
         TEST(test_waiting_ends_with_the_connection),
         TEST(test_calls_in_the_process),
+        TEST(test_reports_of_one_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
