@@ -134,8 +134,7 @@ void conn_pump(struct sim_conn *c) {
     if ((c->state != CONN_OPEN && c->state != CONN_CLOSING) || unsent(c) == 0) {
         return;
     }
-    size_t room = channel_room(c->channel, c->end);
-    size_t len = unsent(c) < room ? unsent(c) : room;
+    size_t len = channel_room(c->channel, c->end, unsent(c));
     if (len == 0) {
         return;
     }

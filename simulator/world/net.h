@@ -94,8 +94,8 @@ struct channel *channel_new(struct sim_host *client, struct sim_host *server, ui
 void channel_send(struct channel *ch, unsigned from, enum segment_kind kind, struct span bytes);
 /* The end is no more (its object is freed by the caller); frees the channel after the other one. */
 void channel_detach(struct channel *ch, unsigned end);
-/* How many more bytes the pipe from this end takes now. */
-size_t channel_room(const struct channel *ch, unsigned from);
+/* How many of len bytes the pipe from this end takes now. */
+size_t channel_room(const struct channel *ch, unsigned from, size_t len);
 /* Puts a segment before everything that has not been read at this end. */
 void channel_unread(struct channel *ch, unsigned end, enum segment_kind kind, struct span bytes);
 /* The receiver may have begun or ceased to read. */

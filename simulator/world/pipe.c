@@ -61,9 +61,12 @@ void channel_detach(struct channel *ch, unsigned end) {
     free_when_unused(ch);
 }
 
-size_t channel_room(const struct channel *ch, unsigned from) {
+size_t channel_room(const struct channel *ch, unsigned from, size_t len) {
     const struct pipe *p = &ch->pipes[!from];
-    return p->in_flight >= ch->sim->window ? 0 : ch->sim->window - p->in_flight;
+    size_t room = p->in_flight >= ch->sim->window ? 0 : ch->sim->window - p->in_flight;
+    size_t least = ch->sim->window / 2 < SEGMENT_MAX ? ch->sim->window / 2 : SEGMENT_MAX;
+    /* Like TCP: no crumbs into a full window. Each would make room for one more as small, or smaller. */
+    return len <= room ? len : room >= least ? room : 0;
 }
 
 /* ---- sending */
