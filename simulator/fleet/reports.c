@@ -2,19 +2,19 @@
 #include "simulator/fleet/reports.h"
 
 #include "base/mem.h"
+#include "net/http_line.h"
+#include "wire/percent.h"
 
 struct report {
     struct list_link link;
     struct reports *all;
     enum reports_command command;
-    struct world_fetch *fetch; /* NULL while it waits */
-    char *url, *text;
+    char *target, *text;
 };
 
 struct reports {
-    struct world *world;
-    struct world_tls *tls;
     char *url;
+    struct http_line *lines[REPORTS_LINES];
     struct list waiting, sending;
     uint64_t sent[REPORTS_COMMANDS], failed[REPORTS_COMMANDS];
     char *last_error;
@@ -28,16 +28,17 @@ static const struct {
 
 struct reports *reports_new(struct world *w, const char *url, struct world_tls *tls) {
     struct reports *r = mem_zalloc(sizeof(*r));
-    r->world = w;
-    r->tls = tls;
     r->url = str_dup(url);
+    for (size_t i = 0; i < REPORTS_LINES; i++) {
+        r->lines[i] = http_line_new(w, url, tls, 0);
+    }
     list_init(&r->waiting);
     list_init(&r->sending);
     return r;
 }
 
 static void report_free(struct report *p) {
-    mem_free(p->url);
+    mem_free(p->target);
     mem_free(p->text);
     mem_free(p);
 }
@@ -46,14 +47,14 @@ void reports_free(struct reports *r) {
     if (r == NULL) {
         return;
     }
-    struct list_link *k;
-    while ((k = list_pop_front(&r->waiting)) != NULL) {
-        report_free(LIST_ITEM(k, struct report, link));
+    for (size_t i = 0; i < REPORTS_LINES; i++) {
+        http_line_free(r->lines[i]);
     }
-    while ((k = list_pop_front(&r->sending)) != NULL) {
-        struct report *p = LIST_ITEM(k, struct report, link);
-        world_fetch_cancel(p->fetch);
-        report_free(p);
+    struct list *const all[] = {&r->waiting, &r->sending};
+    for (size_t i = 0; i < 2; i++) {
+        for (struct list_link *k; (k = list_pop_front(all[i])) != NULL;) {
+            report_free(LIST_ITEM(k, struct report, link));
+        }
     }
     mem_free(r->last_error);
     mem_free(r->url);
@@ -62,36 +63,53 @@ void reports_free(struct reports *r) {
 
 static void send_some(struct reports *r);
 
-static void on_sent(void *ctx, const struct world_response *response) {
+static void on_sent(void *ctx, const struct error *err, int status) {
     struct report *p = ctx;
     struct reports *r = p->all;
-    if (response->err == NULL && response->status == 200) {
+    if (err == NULL && status == 200) {
         r->sent[p->command]++;
     } else {
         r->failed[p->command]++;
         mem_free(r->last_error);
-        r->last_error = response->err != NULL ? str_printf("%s: %s", r->url, response->err->msg)
-                                              : str_printf("%s: %s was answered with %d", r->url,
-                                                           commands[p->command].name, response->status);
+        r->last_error = err != NULL
+                            ? str_printf("%s: %s", r->url, err->msg)
+                            : str_printf("%s: %s was answered with %d", r->url, commands[p->command].name, status);
     }
     list_remove(&r->sending, &p->link);
     report_free(p);
     send_some(r);
 }
 
+/* The first line that is not full: what is sent in one turn of the loop goes together. */
+static struct http_line *free_line(const struct reports *r) {
+    for (size_t i = 0; i < REPORTS_LINES; i++) {
+        if (http_line_waiting(r->lines[i]) < REPORTS_ON_A_LINE) {
+            return r->lines[i];
+        }
+    }
+    return NULL;
+}
+
 static void send_some(struct reports *r) {
-    static const struct world_header header = {"Content-Type", "application/json"};
-    while (r->sending.count < REPORTS_AT_ONCE && !list_empty(&r->waiting)) {
+    struct http_line *line;
+    while (!list_empty(&r->waiting) && (line = free_line(r)) != NULL) {
         struct report *p = LIST_ITEM(list_pop_front(&r->waiting), struct report, link);
         list_push_back(&r->sending, &p->link);
-        struct world_fetch_opts opts = {.method = "POST",
-                                        .url = p->url,
-                                        .headers = &header,
-                                        .header_count = 1,
-                                        .body = span_of(p->text),
-                                        .tls = r->tls};
-        p->fetch = world_fetch(r->world, &opts, on_sent, p);
+        http_line_post(line, &(struct http_line_request){.target = p->target,
+                                                         .content_type = "application/json",
+                                                         .body = span_of(p->text),
+                                                         .done = on_sent,
+                                                         .ctx = p});
     }
+}
+
+static char *target_of(enum reports_command command, const char *certname, const char *time) {
+    struct buf out = BUF_INIT;
+    buf_printf(&out, "/pdb/cmd/v1?command=%s&version=%d&certname=", commands[command].name, commands[command].version);
+    percent_encode(&out, span_of(certname));
+    buf_append_cstr(&out, "&producer-timestamp=");
+    percent_encode(&out, span_of(time));
+    return buf_take(&out);
 }
 
 void reports_send(struct reports *r, enum reports_command command, const char *certname, const json_t *payload) {
@@ -103,9 +121,7 @@ void reports_send(struct reports *r, enum reports_command command, const char *c
     p->all = r;
     p->command = command;
     p->text = json_text(payload);
-    const char *time = json_str(payload, "producer_timestamp");
-    p->url = str_printf("%s/pdb/cmd/v1?command=%s&version=%d&certname=%s&producer-timestamp=%s", r->url,
-                        commands[command].name, commands[command].version, certname, time != NULL ? time : "");
+    p->target = target_of(command, certname, json_str(payload, "producer_timestamp"));
     list_push_back(&r->waiting, &p->link);
     send_some(r);
 }

@@ -1,12 +1,13 @@
 /* Sends PuppetDB what agents would: reports of made-up Puppet runs as its terminus does, and, for orchestrators that
- * find nodes through it, facts and the news that a node is gone. Some at a time; each is tried once. */
+ * find nodes through it, facts and the news that a node is gone. Some at a time, over a few connections that are kept;
+ * each is tried once. */
 #ifndef DALANG_FLEET_REPORTS_H
 #define DALANG_FLEET_REPORTS_H
 
 #include "base/json.h"
 #include "world/world.h"
 
-enum { REPORTS_AT_ONCE = 16, REPORTS_WAITING_MAX = 100000 };
+enum { REPORTS_LINES = 4, REPORTS_ON_A_LINE = 16, REPORTS_WAITING_MAX = 100000 };
 
 enum reports_command { REPORTS_STORE, REPORTS_FACTS, REPORTS_DEACTIVATE, REPORTS_COMMANDS };
 
