@@ -145,7 +145,9 @@ void ps_catalog(struct ps_request *r) {
     struct catalog_form f = read_form(r);
     struct ps_environment env;
     if (environment_for_agent(r, f.environment, &env)) {
-        answer_catalog(r, &env, &f);
+        if (ps_version_known(r, &env)) {
+            answer_catalog(r, &env, &f);
+        }
         ps_environment_close(&env);
     }
     form_clear(&f);

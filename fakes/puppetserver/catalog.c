@@ -87,13 +87,13 @@ static bool add_applications(struct ps_request *r, const struct ps_compile *c, j
 
 static json_t *wrap(struct ps_request *r, const struct ps_compile *c, const json_t *own, json_t *resources,
                     json_t *edges) {
-    char uuid[37], version[32];
+    char uuid[37], now[32];
     world_uuid(r->ps->base.world, uuid);
-    snprintf(version, sizeof version, "%lld", (long long)(fake_now_ms(&r->ps->base) / 1000));
+    snprintf(now, sizeof now, "%lld", (long long)(fake_now_ms(&r->ps->base) / 1000));
     json_t *tags = classes_of(own);
     json_array_append_new(tags, json_string("class"));
     return json_pack("{s:o, s:s, s:s, s:s?, s:s, s:i, s:s, s:O, s:O, s:o}", "tags", tags, "name", c->certname,
-                     "version", c->env->code_id != NULL ? c->env->code_id : version, "code_id", c->env->code_id,
+                     "version", r->version != NULL ? r->version : now, "code_id", c->env->code_id,
                      "catalog_uuid", uuid, "catalog_format", 2, "environment", c->env->name, "resources", resources,
                      "edges", edges, "classes", classes_of(own));
 }
@@ -104,7 +104,9 @@ json_t *ps_compile(struct ps_request *r, const struct ps_compile *c, struct erro
     json_t *resources = json_array(), *edges = json_array(), *catalog = NULL;
     struct error why = ERROR_INIT;
     bool any;
-    if (failure != NULL) {
+    if (r->version_error != NULL) {
+        error_set(&why, "compile", "%s", r->version_error);
+    } else if (failure != NULL) {
         error_set(&why, "compile", "%s", failure);
     } else {
         add_basis(resources, edges);

@@ -2,42 +2,15 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "fakes/puppetserver/agent.h"
+#include "fakes/puppetserver/files.h"
 #include "fakes/puppetserver/report.h"
+#include "fakes/puppetserver/schema.h"
 #include <string.h>
 
 static const char plain_utf8[] = "text/plain;charset=utf-8";
 
-/* A key of a request: its type (JSON_NULL: any), and whether it must be there. */
-struct key {
-    const char *name;
-    json_type type;
-    bool required;
-};
-
-/* The schema's complaints about a request as {"key" missing-required-key, …}, or NULL. */
-static char *complaints(const json_t *body, const struct key *keys) {
-    struct buf b = BUF_INIT;
-    if (!json_is_object(body)) {
-        return str_dup("(not (map? a-value))");
-    }
-    for (; keys->name != NULL; keys++) {
-        const json_t *value = json_object_get(body, keys->name);
-        if (value == NULL && keys->required) {
-            buf_printf(&b, "%s\"%s\" missing-required-key", b.len > 0 ? ", " : "{", keys->name);
-        } else if (value != NULL && keys->type != JSON_NULL && json_typeof(value) != keys->type) {
-            buf_printf(&b, "%s\"%s\" (not (instance? %s a-value))", b.len > 0 ? ", " : "{", keys->name,
-                       keys->type == JSON_STRING ? "java.lang.String" : "clojure.lang.IPersistentMap");
-        }
-    }
-    if (b.len == 0) {
-        return NULL;
-    }
-    buf_append_char(&b, '}');
-    return buf_take(&b);
-}
-
 /* The body, checked; NULL after answering 400. */
-static json_t *read_request(struct ps_request *r, const struct key *keys) {
+static json_t *read_request(struct ps_request *r, const struct schema_key *keys) {
     struct error err = ERROR_INIT;
     json_t *body = json_parse(http_request(r->ex)->body, "body", &err);
     if (body == NULL) {
@@ -45,7 +18,7 @@ static json_t *read_request(struct ps_request *r, const struct key *keys) {
         error_clear(&err);
         return NULL;
     }
-    char *wrong = complaints(body, keys);
+    char *wrong = schema_complaints(body, keys);
     if (wrong != NULL) {
         ps_plain(r, 400, plain_utf8, "Invalid input: %s", wrong);
         mem_free(wrong);
@@ -60,9 +33,9 @@ static json_t *log_entry(struct ps_request *r, const char *message) {
                      "tags", "info", "time", ps_time_json(fake_now_ms(&r->ps->base)), "file", "line");
 }
 
-static json_t *logs(struct ps_request *r, const json_t *body, const char *endpoint) {
+static json_t *logs(struct ps_request *r, const json_t *body, const char *environment, const char *endpoint) {
     char *message = str_printf("Compiled catalog for %s in environment %s using the %s endpoint",
-                               json_str(body, "certname"), json_str(body, "environment"), endpoint);
+                               json_str(body, "certname"), environment, endpoint);
     json_t *all = json_pack("[o]", log_entry(r, message));
     mem_free(message);
     return all;
@@ -84,79 +57,171 @@ static bool persist(struct ps_request *r, const json_t *body, const struct ps_en
                      ps_catalog_wire(r, catalog, json_str(body, "transaction_uuid"), json_str(body, "job_id")));
 }
 
-static void answer(struct ps_request *r, const json_t *body, const char *endpoint) {
-    const char *name = json_str(body, "environment");
-    struct ps_environment env;
-    if (!ps_environment_name_legal(name)) {
-        ps_plain(r, 400, plain_utf8, "The environment must be purely alphanumeric, not '%s'", name);
-        return;
-    }
-    if (!ps_environment_open(r->ps, name, &env)) {
-        ps_plain(r, 500, plain_utf8,
-                 "Internal Server Error: org.jruby.exceptions.RuntimeError: (EnvironmentNotFound) Could not find a "
-                 "directory environment named '%s' anywhere in the path: %s/environments. Does the directory exist?",
-                 name, json_str(r->ps->config, "codedir"));
-        return;
-    }
+static void crash(struct ps_request *r, const char *what) {
+    ps_plain(r, 500, plain_utf8, "Internal Server Error: org.jruby.exceptions.%s", what);
+}
+
+static void crash_with(struct ps_request *r, const char *kind, const char *text) {
+    char *what = str_printf("%s %s", kind, text);
+    crash(r, what);
+    mem_free(what);
+}
+
+/* The catalog of the node, as the configuration has it. */
+static void answer(struct ps_request *r, const json_t *body, const struct ps_environment *env, const char *endpoint) {
     struct error err = ERROR_INIT;
-    json_t *catalog = ps_compile(r, &(struct ps_compile){json_str(body, "certname"), &env}, &err);
+    json_t *catalog = ps_compile(r, &(struct ps_compile){json_str(body, "certname"), env}, &err);
     if (catalog == NULL) {
-        ps_plain(r, 500, plain_utf8, "Internal Server Error: org.jruby.exceptions.RuntimeError: (PreformattedError) %s",
-                 err.msg);
-    } else if (persist(r, body, &env, catalog)) {
+        crash_with(r, r->version_error != NULL ? "RuntimeError: (Error)" : "RuntimeError: (PreformattedError)",
+                   err.msg);
+    } else if (persist(r, body, env, catalog)) {
         json_t *result = json_pack("{s:O}", "catalog", catalog);
         if (json_bool(json_object_get(body, "options"), "capture_logs", false)) {
-            json_set(result, "logs", logs(r, body, endpoint));
+            json_set(result, "logs", logs(r, body, env->name, endpoint));
         }
         ps_json_as(r, 200, "application/json", result);
     }
     json_decref(catalog);
     error_clear(&err);
-    ps_environment_close(&env);
 }
 
-static const struct key catalog_keys[] = {
-    {"certname", JSON_STRING, true}, {"persistence", JSON_OBJECT, true},    {"environment", JSON_STRING, true},
-    {"facts", JSON_OBJECT, false},   {"trusted_facts", JSON_OBJECT, false}, {"transaction_uuid", JSON_STRING, false},
-    {"job_id", JSON_STRING, false},  {"options", JSON_OBJECT, false},       {NULL, JSON_NULL, false},
-};
+/* ---- POST /puppet/v4/catalog */
+
+static const struct schema_key values_keys[] = {{"values", SCHEMA_MAP, true, NULL, NULL},
+                                                {NULL, SCHEMA_TEXT, false, NULL, NULL}};
+static const struct schema_key persistence_keys[] = {{"facts", SCHEMA_BOOL, true, NULL, NULL},
+                                                     {"catalog", SCHEMA_BOOL, true, NULL, NULL},
+                                                     {NULL, SCHEMA_TEXT, false, NULL, NULL}};
+static const struct schema_key catalog_options[] = {
+    {"capture_logs", SCHEMA_BOOL, false, NULL, NULL},
+    {"log_level", SCHEMA_WORD, false, NULL, "#{\"warning\" \"err\" \"info\" \"debug\"}"},
+    {"prefer_requested_environment", SCHEMA_BOOL, false, NULL, NULL},
+    {NULL, SCHEMA_TEXT, false, NULL, NULL}};
+static const struct schema_key catalog_keys[] = {{"certname", SCHEMA_TEXT, true, NULL, NULL},
+                                                 {"persistence", SCHEMA_KEYS, true, persistence_keys, NULL},
+                                                 {"environment", SCHEMA_ENVIRONMENT, true, NULL, NULL},
+                                                 {"facts", SCHEMA_KEYS, false, values_keys, NULL},
+                                                 {"trusted_facts", SCHEMA_KEYS, false, values_keys, NULL},
+                                                 {"transaction_uuid", SCHEMA_TEXT, false, NULL, NULL},
+                                                 {"job_id", SCHEMA_TEXT, false, NULL, NULL},
+                                                 {"options", SCHEMA_KEYS, false, catalog_options, NULL},
+                                                 {NULL, SCHEMA_TEXT, false, NULL, NULL}};
 
 void ps_catalog_v4(struct ps_request *r) {
     json_t *body = read_request(r, catalog_keys);
-    if (body != NULL) {
-        answer(r, body, "v4 catalog");
-        json_decref(body);
-    }
-}
-
-static const struct key compile_keys[] = {
-    {"certname", JSON_STRING, true},
-    {"code_ast", JSON_STRING, true},
-    {"variables", JSON_NULL, true}, /* an object, or of newer clients a list of them */
-    {"facts", JSON_OBJECT, true},
-    {"trusted_facts", JSON_OBJECT, true},
-    {"environment", JSON_STRING, false},
-    {"versioned_project", JSON_STRING, false},
-    {"transaction_uuid", JSON_STRING, false},
-    {"job_id", JSON_STRING, false},
-    {"options", JSON_OBJECT, false},
-    {NULL, JSON_NULL, false},
-};
-
-/* The code itself is not evaluated: the catalog is the node's of the configuration, or the default one. */
-void ps_compile_v3(struct ps_request *r) {
-    json_t *body = read_request(r, compile_keys);
+    const char *name = json_str(body, "environment");
+    struct ps_environment env;
     if (body == NULL) {
         return;
     }
-    if (json_str(body, "environment") != NULL) {
-        answer(r, body, "compile");
-    } else if (json_str(body, "versioned_project") != NULL) {
-        fake_respond_error(r->ex, 501, "dalang/not-implemented", NULL,
-                           "the fake puppetserver does not compile for a versioned_project");
+    if (ps_environment_open(r->ps, name, &env)) {
+        if (ps_version_known(r, &env)) {
+            answer(r, body, &env, "v4 catalog");
+        }
+        ps_environment_close(&env);
     } else {
-        ps_plain(r, 400, plain_utf8,
-                 "A compile request must include an `environment` or `versioned_project` parameter.");
+        char *what = str_printf("RuntimeError: (EnvironmentNotFound) Could not find a directory environment named '%s' "
+                                "anywhere in the path: %s/environments. Does the directory exist?",
+                                name, json_str(r->ps->config, "codedir"));
+        crash(r, what);
+        mem_free(what);
     }
     json_decref(body);
+}
+
+/* ---- POST /puppet/v3/compile */
+
+static const struct schema_key variables_keys[] = {{"values", SCHEMA_MAP_OR_LIST, true, NULL, NULL},
+                                                   {NULL, SCHEMA_TEXT, false, NULL, NULL}};
+static const struct schema_key compile_options[] = {
+    {"capture_logs", SCHEMA_BOOL, false, NULL, NULL},
+    {"log_level", SCHEMA_WORD, false, NULL, "#{\"warning\" \"info\" \"error\" \"debug\"}"},
+    {"compile_for_plan", SCHEMA_BOOL, false, NULL, NULL},
+    {NULL, SCHEMA_TEXT, false, NULL, NULL}};
+static const struct schema_key compile_keys[] = {{"certname", SCHEMA_TEXT, true, NULL, NULL},
+                                                 {"code_ast", SCHEMA_TEXT, true, NULL, NULL},
+                                                 {"variables", SCHEMA_KEYS, true, variables_keys, NULL},
+                                                 {"facts", SCHEMA_KEYS, true, values_keys, NULL},
+                                                 {"trusted_facts", SCHEMA_KEYS, true, values_keys, NULL},
+                                                 {"target_variables", SCHEMA_KEYS, false, values_keys, NULL},
+                                                 {"environment", SCHEMA_TEXT, false, NULL, NULL},
+                                                 {"versioned_project", SCHEMA_TEXT, false, NULL, NULL},
+                                                 {"transaction_uuid", SCHEMA_TEXT, false, NULL, NULL},
+                                                 {"job_id", SCHEMA_TEXT, false, NULL, NULL},
+                                                 {"options", SCHEMA_KEYS, false, compile_options, NULL},
+                                                 {NULL, SCHEMA_TEXT, false, NULL, NULL}};
+
+static void compile_in_environment(struct ps_request *r, const json_t *body) {
+    struct ps_environment env;
+    const char *name = json_str(body, "environment");
+    if (ps_environment_open(r->ps, name, &env)) {
+        env.code_id = NULL; /* such catalogs have none */
+        if (ps_version_known(r, &env)) {
+            answer(r, body, &env, "compile");
+        }
+        ps_environment_close(&env);
+    } else {
+        char *what =
+            str_printf("ArgumentError: (ArgumentError) No directory found for the environment '%s' on the path "
+                       "'%s/environments'",
+                       name, json_str(r->ps->config, "codedir"));
+        crash(r, what);
+        mem_free(what);
+    }
+}
+
+/* In an environment that is made for the project and has its module path. That nothing is there is no error. */
+static void compile_in_project(struct ps_request *r, const json_t *body) {
+    struct ps_project project;
+    struct error err = ERROR_INIT;
+    if (!json_bool(json_object_get(body, "options"), "compile_for_plan", false)) {
+        crash(r, "RuntimeError: (TypeAssertionError) Puppet Pal: env_name has wrong type, expects a String value, got "
+                 "Undef");
+    } else if (ps_project_open(r->ps, json_str(body, "versioned_project"), &project, &err)) {
+        struct ps_environment env = {.name = (char[]){"bolt_catalog"},
+                                     .modulepath = project.modulepath,
+                                     .modulepath_count = project.modulepath_count};
+        answer(r, body, &env, "compile");
+        ps_project_close(&project);
+    } else if (error_is_set(&err)) {
+        crash_with(r, "RuntimeError: (Error)", err.msg);
+    } else {
+        struct ps_environment env = {.name = (char[]){"bolt_catalog"}};
+        answer(r, body, &env, "compile");
+    }
+    error_clear(&err);
+}
+
+/* The code itself is not evaluated: the catalog is the node's of the configuration, or the default one. */
+static void compile(struct ps_request *r, const json_t *body) {
+    const char *environment = json_str(body, "environment"), *project = json_str(body, "versioned_project");
+    bool for_plan = json_bool(json_object_get(body, "options"), "compile_for_plan", false);
+    json_t *code = json_parse(json_span(json_object_get(body, "code_ast")), "code_ast", NULL);
+    if (environment != NULL && project != NULL) {
+        ps_plain(r, 400, "text/plain",
+                 "A compile request cannot specify both `environment` and `versioned_project` parameters.");
+    } else if (environment == NULL && project == NULL) {
+        ps_plain(r, 400, "text/plain",
+                 "A compile request must include an `environment` or `versioned_project` parameter.");
+    } else if (code == NULL) {
+        char *what = str_printf("RaiseException: (ParserError) unexpected token at '%s'", json_str(body, "code_ast"));
+        crash(r, what);
+        mem_free(what);
+    } else if (for_plan && !json_bool(r->ps->config, "boltlib", true)) {
+        crash(r, "RuntimeError: (Error) When compile_for_plan is set, the path to boltlib modules must be provided by "
+                 "setting boltlib-path as a jruby-puppet setting in pe-puppet-server.conf");
+    } else if (environment != NULL) {
+        compile_in_environment(r, body);
+    } else {
+        compile_in_project(r, body);
+    }
+    json_decref(code);
+}
+
+void ps_compile_v3(struct ps_request *r) {
+    json_t *body = read_request(r, compile_keys);
+    if (body != NULL) {
+        compile(r, body);
+        json_decref(body);
+    }
 }

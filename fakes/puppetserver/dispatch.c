@@ -142,6 +142,7 @@ static void route(struct ps_request *r, const char *raw_path) {
         if (!ps_allowed(r, (enum ps_rule)route->rule)) {
             forbidden(r);
         } else if (route->handle != NULL) {
+            r->handle = route->handle;
             route->handle(r);
         } else {
             fake_respond_error(r->ex, 501, "dalang/not-implemented", NULL,

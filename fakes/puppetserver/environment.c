@@ -59,6 +59,53 @@ static void read_modulepath(struct fake_puppetserver *ps, struct ps_environment 
     }
 }
 
+/* "." and ".." are taken out of it, without a look at the disk. */
+static char *expand(const struct ps_environment *env, struct span path) {
+    struct buf b = BUF_INIT;
+    struct span part;
+    if (!span_starts_with(path, "/")) {
+        buf_append_cstr(&b, env->dir);
+    }
+    while (span_split(&path, '/', &part)) {
+        if (span_eq_cstr(part, "..")) {
+            while (b.len > 0 && b.ptr[--b.len] != '/') {
+            }
+        } else if (part.len > 0 && !span_eq_cstr(part, ".")) {
+            buf_append_char(&b, '/');
+            buf_append_span(&b, part);
+        }
+    }
+    char *text = span_dup(buf_span(&b));
+    buf_free(&b);
+    return text;
+}
+
+/* A command, relative to the environment; $environment and $codedir are filled in. */
+static char *read_command(struct fake_puppetserver *ps, const struct ps_environment *env, struct span value) {
+    const struct {
+        const char *name, *value;
+    } settings[] = {{"environment", env->name}, {"codedir", json_str(ps->config, "codedir")}};
+    char *text = span_starts_with(value, "$") || value.len == 0 ? span_dup(value) : expand(env, value);
+    struct buf b = BUF_INIT;
+    for (const char *p = text; *p != '\0';) {
+        bool braces = p[0] == '$' && p[1] == '{';
+        const char *name = p + (braces ? 2 : 1), *filled = NULL;
+        size_t len = *p == '$' ? strspn(name, "abcdefghijklmnopqrstuvwxyz_") : 0;
+        for (size_t i = 0; i < sizeof settings / sizeof settings[0] && len > 0; i++) {
+            bool same = span_eq_cstr((struct span){name, len}, settings[i].name) && (!braces || name[len] == '}');
+            filled = same ? settings[i].value : filled;
+        }
+        if (filled != NULL) {
+            buf_append_cstr(&b, filled);
+            p = name + len + (braces ? 1 : 0);
+        } else {
+            buf_append_char(&b, *p++);
+        }
+    }
+    mem_free(text);
+    return buf_take(&b);
+}
+
 static void read_setting(struct fake_puppetserver *ps, struct ps_environment *env, struct span key, struct span value) {
     uint64_t seconds;
     if (span_eq_cstr(key, "modulepath")) {
@@ -68,7 +115,7 @@ static void read_setting(struct fake_puppetserver *ps, struct ps_environment *en
         env->manifest = resolve(env, value);
     } else if (span_eq_cstr(key, "config_version")) {
         mem_free(env->config_version);
-        env->config_version = span_dup(value);
+        env->config_version = read_command(ps, env, value);
     } else if (span_eq_cstr(key, "environment_timeout")) {
         json_decref(env->timeout);
         env->timeout = span_to_u64(value, &seconds) ? json_integer((json_int_t)seconds) : json_str_new(value);
@@ -259,7 +306,10 @@ bool ps_environment_of(struct ps_request *r, struct ps_environment *env) {
 
 bool ps_environment_of_file(struct ps_request *r, const char *what, struct ps_environment *env) {
     const char *name = http_query(r->ex, "environment");
-    if (name == NULL) {
+    bool of_projects = strcmp(what, "file_content") == 0 || strcmp(what, "file_metadatas") == 0;
+    if (name == NULL && !of_projects) {
+        ps_issue(r, 400, "RUNTIME_ERROR", "An environment parameter must be specified");
+    } else if (name == NULL) {
         /* Answered before the Ruby side is asked: without its version header. */
         char *text =
             str_printf("A %s request must include an `environment` or `versioned_project` query parameter.", what);

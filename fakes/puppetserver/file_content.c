@@ -55,7 +55,21 @@ static char *module_path(struct world *w, const struct ps_environment *env, cons
     return path;
 }
 
-enum ps_found ps_file_find(struct world *w, const struct ps_environment *env, const char *served, char **path) {
+/* May this be told about? Of a link that is not followed, only where it is matters. */
+static bool in_code(struct world *w, const struct ps_environment *env, enum ps_links links, const char *path) {
+    struct world_stat st;
+    if (links == PS_LINKS_FOLLOW || !world_file_lstat(w, path, &st, NULL) || !st.is_link) {
+        return ps_path_in_code(w, env, path);
+    }
+    char *dir = str_dup(path);
+    *strrchr(dir, '/') = '\0';
+    bool inside = ps_path_in_code(w, env, dir);
+    mem_free(dir);
+    return inside;
+}
+
+enum ps_found ps_file_find(struct world *w, const struct ps_environment *env, const char *served, enum ps_links links,
+                           char **path) {
     struct span rest = span_of(served);
     struct span mount = {0};
     span_split(&rest, '/', &mount);
@@ -70,18 +84,27 @@ enum ps_found ps_file_find(struct world *w, const struct ps_environment *env, co
                                      : module_path(w, env, mounts[i].dir, below);
         }
         mem_free(below);
+        if (*path != NULL && !in_code(w, env, links, *path)) {
+            mem_free(*path);
+            *path = NULL;
+        }
         return *path != NULL ? PS_FILE_FOUND : PS_FILE_ABSENT;
     }
     return PS_FILE_NO_MOUNT;
 }
 
-bool ps_file_locate(struct ps_request *r, const char *what, const struct ps_environment *env, char **path) {
+bool ps_file_locate(struct ps_request *r, const char *what, const struct ps_environment *env, enum ps_links links,
+                    char **path) {
     const char *served = r->params[0];
-    switch (ps_file_find(r->ps->base.world, env, served, path)) {
+    switch (ps_file_find(r->ps->base.world, env, served, links, path)) {
     case PS_FILE_FOUND:
         return true;
     case PS_FILE_ABSENT:
-        ps_issue(r, 404, "RESOURCE_NOT_FOUND", "Could not find %s %s", what, served);
+        if (strcmp(what, "file_metadatas") == 0) {
+            ps_issue(r, 404, "RESOURCE_NOT_FOUND", "Could not find instances in file_metadata with '%s'", served);
+        } else {
+            ps_issue(r, 404, "RESOURCE_NOT_FOUND", "Could not find %s %s", what, served);
+        }
         break;
     case PS_FILE_NO_MOUNT:
         ps_issue(r, 500, "RUNTIME_ERROR", "Not authorized to call %s on /%s/%s with {:rest=>\"%s\"}",
@@ -119,10 +142,10 @@ void ps_file_content(struct ps_request *r) {
         ps_issue(r, 400, "RUNTIME_ERROR", "No request key specified in %s", r->path);
         return;
     }
-    if (!ps_environment_of_file(r, "file_content", &env)) {
+    if (ps_project_asked(r, "file_content", ps_project_content) || !ps_environment_of_file(r, "file_content", &env)) {
         return;
     }
-    if (octets_accepted(r) && ps_file_locate(r, "file_content", &env, &path)) {
+    if (octets_accepted(r) && ps_file_locate(r, "file_content", &env, PS_LINKS_FOLLOW, &path)) {
         if (ps_is_dir(r->ps->base.world, path)) {
             ps_bytes(r, SPAN(""));
         } else {

@@ -51,7 +51,7 @@ static void list_module(struct ps_request *r, const struct ps_environment *env, 
     for (size_t i = 0; i < n; i++) {
         struct span plan;
         char *path = ps_join(dir, names[i]);
-        if (plan_of_file(names[i], &plan) && ps_is_file(w, path)) {
+        if (plan_of_file(names[i], &plan) && ps_is_code(w, env, path)) {
             char *name = full_name(module, plan);
             if (!in_list(all, name)) {
                 json_array_append_new(
@@ -82,7 +82,7 @@ void ps_plans_list(struct ps_request *r) {
     ps_json(r, 200, all);
 }
 
-static bool plan_exists(struct world *w, const char *module_dir, const char *plan) {
+static bool plan_exists(struct world *w, const struct ps_environment *env, const char *module_dir, const char *plan) {
     static const char *const tails[] = {".pp", ".yaml"};
     bool found = false;
     if (!ps_module_name_legal(span_of(plan)) || is_reserved(span_of(plan))) {
@@ -90,7 +90,7 @@ static bool plan_exists(struct world *w, const char *module_dir, const char *pla
     }
     for (size_t i = 0; i < 2 && !found; i++) {
         char *path = str_printf("%s/plans/%s%s", module_dir, plan, tails[i]);
-        found = ps_is_file(w, path);
+        found = ps_is_code(w, env, path);
         mem_free(path);
     }
     return found;
@@ -104,7 +104,7 @@ void ps_plan_detail(struct ps_request *r) {
     char *dir = ps_module_dir(r->ps->base.world, &env, r->params[0]);
     if (dir == NULL) {
         ps_text(r, 404, "Could not find module '%s'", r->params[0]);
-    } else if (!plan_exists(r->ps->base.world, dir, r->params[1])) {
+    } else if (!plan_exists(r->ps->base.world, &env, dir, r->params[1])) {
         ps_text(r, 404, "Could not find plan '%s'", r->params[1]);
     } else {
         char *name = full_name(r->params[0], span_of(r->params[1]));

@@ -24,6 +24,8 @@
  *   "puppetdb": {"url": URL, "up": true}          named in answers; up false: catalogs are a 500
  *   "ca": {"certificate": FILE, "crl": FILE}      what /puppet-ca/v1 gives
  *   "code_content_command": PATH                  named in answers
+ *   "projects_dir": DIR                           Bolt projects: what versioned_project names is a directory there
+ *   "boltlib": true                               false: no compiling for plans, as without Enterprise's modules
  *
  * POST /_fake/deploy {"environment": E, "from": DIR} copies a directory over codedir/environments/E and gives it a new
  * code id. GET /_fake/reports lists the reports received. */

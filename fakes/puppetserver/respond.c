@@ -63,6 +63,8 @@ static const char *issue_prefix(int status) {
         return "Not Found";
     case 406:
         return "Not Acceptable";
+    case 415:
+        return "Unsupported Media Type";
     default:
         return "Server Error";
     }

@@ -27,6 +27,8 @@ static const struct body_field state_fields[] = {
     {"ca", BODY_OBJECT, false},
     {"certname", BODY_STRING, false},
     {"code_content_command", BODY_STRING, false},
+    {"projects_dir", BODY_STRING, false},
+    {"boltlib", BODY_BOOL, false},
     {NULL, BODY_ANY, false},
 };
 static const struct body_field environment_fields[] = {
@@ -135,6 +137,7 @@ static bool load(struct fake *f, const json_t *state, struct error *err) {
     json_decref(ps->config);
     ps->config = config;
     json_array_clear(ps->reports);
+    ps_bucket_clear(ps);
     return true;
 }
 
@@ -155,6 +158,7 @@ struct fake_puppetserver *fake_puppetserver_new(struct world *w, const struct fa
                                                 struct error *err) {
     struct fake_puppetserver *ps = mem_zalloc(sizeof *ps);
     ps->reports = json_array();
+    list_init(&ps->versions);
     ps->submit = opts->submit;
     ps->submit_ctx = opts->submit_ctx;
     ps->query = opts->query;
@@ -169,6 +173,8 @@ struct fake_puppetserver *fake_puppetserver_new(struct world *w, const struct fa
 
 void fake_puppetserver_free(struct fake_puppetserver *ps) {
     if (ps != NULL) {
+        ps_versions_drop(ps);
+        ps_bucket_clear(ps);
         json_decref(ps->config);
         json_decref(ps->reports);
         fake_deinit(&ps->base);

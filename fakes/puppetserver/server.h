@@ -2,6 +2,8 @@
 #ifndef DALANG_FAKES_PUPPETSERVER_SERVER_H
 #define DALANG_FAKES_PUPPETSERVER_SERVER_H
 
+#include "base/list.h"
+#include "base/map.h"
 #include "fakes/common/body.h"
 #include "fakes/puppetserver/puppetserver.h"
 
@@ -22,6 +24,10 @@ struct fake_puppetserver {
     void *submit_ctx;
     json_t *(*query)(void *ctx, const json_t *ast, struct error *err);
     void *query_ctx;
+    struct list versions; /* requests that wait for a config_version */
+    size_t versions_running;
+    struct map bucket; /* SHA-256 in hex → content (bucket.c) */
+    size_t bucket_bytes;
 };
 
 /* A request after the checks that come before routing. */
@@ -32,6 +38,8 @@ struct ps_request {
     const char *path;            /* decoded */
     const char *cn;              /* of the client's certificate; NULL: none */
     char *params[PS_PARAMS_MAX]; /* the pattern's ":x" and "*x", in order */
+    void (*handle)(struct ps_request *r);
+    const char *version, *version_error; /* what config_version came to; both NULL: not asked yet */
 };
 
 struct ps_route {
@@ -91,6 +99,11 @@ bool ps_environment_of(struct ps_request *r, struct ps_environment *env);
 /* The same for file_content and its like, with their texts. `what`: "file_content". */
 bool ps_environment_of_file(struct ps_request *r, const char *what, struct ps_environment *env);
 
+/* version.c: is the version of the environment's code known, or does it take no program to know it? False: the
+ * request's handler will be called again when it is. To be asked before anything has been done. */
+bool ps_version_known(struct ps_request *r, const struct ps_environment *env);
+void ps_versions_drop(struct fake_puppetserver *ps);
+
 /* modules.c */
 /* The directory of a module (the first in the module path), mem_free() it; NULL: none. */
 char *ps_module_dir(struct world *w, const struct ps_environment *env, const char *name);
@@ -102,6 +115,10 @@ bool ps_is_dir(struct world *w, const char *path);
 bool ps_is_file(struct world *w, const char *path);
 /* No empty, "." or ".." segment, no NUL: may be appended to a directory. */
 bool ps_path_confined(const char *relative);
+/* Does a path below a module, links followed, lead to code of the environment? What does not is never read for others
+ * (confine.c). */
+bool ps_path_in_code(struct world *w, const struct ps_environment *env, const char *path);
+bool ps_is_code(struct world *w, const struct ps_environment *env, const char *path); /* and is it a file? */
 
 /* tasks.c */
 struct ps_task_file {
@@ -118,12 +135,14 @@ struct ps_task {
 /* What reading a task came to. */
 enum ps_task_result { PS_TASK_FOUND, PS_TASK_ABSENT, PS_TASK_BROKEN, PS_TASK_CRASH };
 /* Short names of the tasks in a module, "init" for its own; sorted, each once; world_names_free(). */
-char **ps_task_names(struct world *w, const char *module_dir, size_t *count);
+char **ps_task_names(struct world *w, const struct ps_environment *env, const char *module_dir, size_t *count);
 /* BROKEN: err is what the server answers as JSON; CRASH: err.msg is the text of an internal error. */
 enum ps_task_result ps_task_read(struct world *w, const struct ps_environment *env, const char *module,
                                  const char *module_dir, const char *task, struct ps_task *out, struct error *err);
 void ps_task_free(struct ps_task *t);
 bool ps_file_digest(struct world *w, const char *path, char hex[65], uint64_t *size, struct error *err);
+
+void ps_bucket_clear(struct fake_puppetserver *ps); /* bucket.c */
 
 /* Handlers, one file per family. */
 void ps_tasks_list(struct ps_request *r);
@@ -151,6 +170,10 @@ void ps_status_service(struct ps_request *r);
 void ps_status_simple(struct ps_request *r);
 void ps_ca_certificate(struct ps_request *r);
 void ps_ca_crl(struct ps_request *r);
+void ps_bucket_get(struct ps_request *r);
+void ps_bucket_head(struct ps_request *r);
+void ps_bucket_put(struct ps_request *r);
+void ps_ca_expirations(struct ps_request *r);
 void ps_ca_request(struct ps_request *r);
 
 #endif

@@ -66,7 +66,7 @@ static void send_version(struct ps_request *r, const struct ps_environment *env,
     char *path = module_dir != NULL ? str_printf("%s/%s/%s", module_dir, p->mount, p->rest)
                                     : str_printf("%s/%s/%s/%s/%s", env->dir != NULL ? env->dir : "", p->dir, p->module,
                                                  p->mount, p->rest);
-    if (ps_is_file(w, path)) {
+    if (ps_is_code(w, env, path)) {
         ps_send_file(r, path);
     } else {
         char *message = str_printf("cat: %s: No such file or directory", path);

@@ -21,7 +21,7 @@ static bool split_task_file(const char *filename, struct span *stem, struct span
     return task_name_legal(*stem) && !span_eq_cstr(*extension, ".md") && !span_eq_cstr(*extension, ".conf");
 }
 
-char **ps_task_names(struct world *w, const char *module_dir, size_t *count) {
+char **ps_task_names(struct world *w, const struct ps_environment *env, const char *module_dir, size_t *count) {
     char *dir = ps_join(module_dir, "tasks");
     char **names = NULL, **all = NULL;
     size_t n = 0, cap = 0;
@@ -31,7 +31,7 @@ char **ps_task_names(struct world *w, const char *module_dir, size_t *count) {
         struct span stem, extension;
         char *path = ps_join(dir, names[i]);
         bool same = *count > 0 && split_task_file(names[i], &stem, &extension) && span_eq_cstr(stem, all[*count - 1]);
-        if (!same && split_task_file(names[i], &stem, &extension) && ps_is_file(w, path)) {
+        if (!same && split_task_file(names[i], &stem, &extension) && ps_is_code(w, env, path)) {
             bool known = false;
             for (size_t k = 0; k < *count && !known; k++) {
                 known = span_eq_cstr(stem, all[k]);
@@ -240,7 +240,7 @@ static void add_tree(struct reading *r, const char *module, const char *mount, c
         struct world_stat st;
         if (world_file_lstat(r->w, path, &st, NULL) && st.is_dir) {
             add_tree(r, module, mount, path, rest, depth + 1);
-        } else if (ps_is_file(r->w, path)) {
+        } else if (ps_is_code(r->w, r->env, path)) {
             add_file(r->out, module, mount, rest, str_dup(path), str_printf("%s/%s/%s", module, mount, rest));
         }
         mem_free(path);
@@ -294,7 +294,7 @@ static enum ps_task_result add_existing(struct reading *r, const struct entry_pa
     enum ps_task_result result = PS_TASK_FOUND;
     if (*p->rest != '\0' && !ps_path_confined(p->rest)) {
         result = broken(r->err, "puppet.tasks/invalid-metadata", "File pathnames cannot include relative paths");
-    } else if (!world_file_stat(r->w, path, &st, NULL)) {
+    } else if (!world_file_stat(r->w, path, &st, NULL) || !ps_path_in_code(r->w, r->env, path)) {
         result = broken(r->err, "puppet.tasks/invalid-file", "Could not find %s on disk", path);
     } else if (st.is_dir && !p->slash) {
         result = broken(r->err, "puppet.tasks/invalid-metadata",
@@ -384,7 +384,7 @@ static bool scan_tasks(struct reading *r, bool *has_metadata) {
     for (size_t i = 0; i < n; i++) {
         struct span stem, extension;
         char *path = ps_join(r->tasks_dir, names[i]);
-        if (split_task_file(names[i], &stem, &extension) && ps_is_file(r->w, path)) {
+        if (split_task_file(names[i], &stem, &extension) && ps_is_code(r->w, r->env, path)) {
             bool ours = span_eq_cstr(stem, r->task);
             bool metadata = span_eq_cstr(extension, ".json");
             exists = exists || ours;

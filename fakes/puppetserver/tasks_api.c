@@ -26,7 +26,7 @@ static bool list_module(struct ps_request *r, const struct ps_environment *env, 
     struct world *w = r->ps->base.world;
     char *dir = ps_module_dir(w, env, module);
     size_t count;
-    char **names = ps_task_names(w, dir, &count);
+    char **names = ps_task_names(w, env, dir, &count);
     bool good = true;
     for (size_t i = 0; i < count && good; i++) {
         struct ps_task t;

@@ -123,6 +123,15 @@ static bool days_fit(const struct civil_time *c) {
     return c->day >= 1 && c->day <= lengths[c->month - 1] + (c->month == 2 && leap ? 1 : 0);
 }
 
+void time_format_http(int64_t ms, char out[TIME_TEXT_LEN]) {
+    static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    struct civil_time t = time_civil(ms);
+    snprintf(out, TIME_TEXT_LEN, "%s, %02d %s %04d %02d:%02d:%02d GMT", days[t.weekday], t.day, months[t.month - 1],
+             t.year, t.hour, t.minute, t.second);
+}
+
 bool time_parse(struct span text, int64_t *ms) {
     struct civil_time c = {0};
     struct span s = text;

@@ -29,12 +29,9 @@ void http1_write_field(struct buf *out, const char *name, const char *value) {
 }
 
 void http1_write_date(struct buf *out, int64_t wall_ms) {
-    static const char *const days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    struct civil_time t = time_civil(wall_ms);
-    buf_printf(out, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n", days[t.weekday], t.day, months[t.month - 1],
-               t.year, t.hour, t.minute, t.second);
+    char text[TIME_TEXT_LEN];
+    time_format_http(wall_ms, text);
+    buf_printf(out, "Date: %s\r\n", text);
 }
 
 void http1_write_chunk_head(struct buf *out, size_t len) {

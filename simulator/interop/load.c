@@ -8,22 +8,32 @@
 
 /* ---- code */
 
+/* What a file holds: text, {"base64": …} or, of a program, {"script": text}. */
+static bool content_of(const json_t *content, struct buf *bytes, int *mode) {
+    const json_t *script = json_object_get(content, "script");
+    *mode = script != NULL ? 0755 : 0644;
+    if (json_is_string(content) || json_is_string(script)) {
+        buf_append_span(bytes, json_span(script != NULL ? script : content));
+        return true;
+    }
+    return base64_decode(bytes, json_span(json_object_get(content, "base64")));
+}
+
+/* A file, or {"link": target}. */
 static bool write_file(struct world *w, const char *path, const json_t *content, struct error *err) {
     struct buf bytes = BUF_INIT;
     char *dir = str_dup(path);
     char *slash = strrchr(dir, '/');
-    bool ok = slash != NULL;
-    if (json_is_string(content)) {
-        buf_append_span(&bytes, json_span(content));
-    } else {
-        ok = ok && base64_decode(&bytes, json_span(json_object_get(content, "base64")));
-    }
+    const char *target = json_str(content, "link");
+    int mode = 0;
+    bool ok = slash != NULL && (target != NULL || content_of(content, &bytes, &mode));
     if (ok) {
         *slash = '\0';
         ok = world_file_mkdir(w, dir, 0755, true, err) &&
-             world_file_write(w, path, buf_span(&bytes), 0644, WORLD_WRITE_PLAIN, err);
+             (target != NULL ? world_file_symlink(w, target, path, err)
+                             : world_file_write(w, path, buf_span(&bytes), mode, WORLD_WRITE_PLAIN, err));
     } else {
-        error_set(err, "interop", "%s: neither text nor base64", path);
+        error_set(err, "interop", "%s: neither text nor base64, script or link", path);
     }
     buf_free(&bytes);
     mem_free(dir);

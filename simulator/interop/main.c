@@ -160,7 +160,7 @@ static bool compare_added(struct run *r, struct error *err) {
     json_t *item;
     const json_t *all = r->added != NULL ? fixture_added(&r->fixture, "requests") : NULL;
     json_array_foreach(json_object_get(all, r->added), i, item) {
-        const char *text = json_string_value(item); /* short ones are called by what they ask */
+        const char *text = json_is_string(item) ? json_string_value(item) : json_str(item, "name");
         char *name = text != NULL ? str_dup(text) : str_printf("changed-%zu", i + 1);
         json_t *recorded = added_request(item);
         bool ok = !chosen(r, name) || compare_one(r, name, recorded, err);

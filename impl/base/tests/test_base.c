@@ -192,6 +192,8 @@ static void times_parse_and_print(void **state) {
     assert_string_equal(text, "2016-09-28T16:36:08Z");
     assert_true(time_parse(SPAN("2016-09-28T18:36:08.123+02:00"), &ms) && ms == 1475080568123);
     assert_true(time_parse(SPAN("1969-12-31T23:59:59Z"), &ms) && ms == -1000);
+    time_format_http(ms, text);
+    assert_string_equal(text, "Wed, 31 Dec 1969 23:59:59 GMT");
     time_format_ms(ms, text);
     assert_string_equal(text, "1969-12-31T23:59:59.000Z");
     assert_true(time_parse(SPAN("2024-02-29"), &ms));
