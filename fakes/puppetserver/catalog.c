@@ -93,9 +93,9 @@ static json_t *wrap(struct ps_request *r, const struct ps_compile *c, const json
     json_t *tags = classes_of(own);
     json_array_append_new(tags, json_string("class"));
     return json_pack("{s:o, s:s, s:s, s:s?, s:s, s:i, s:s, s:O, s:O, s:o}", "tags", tags, "name", c->certname,
-                     "version", r->version != NULL ? r->version : now, "code_id", c->env->code_id,
-                     "catalog_uuid", uuid, "catalog_format", 2, "environment", c->env->name, "resources", resources,
-                     "edges", edges, "classes", classes_of(own));
+                     "version", r->version != NULL ? r->version : now, "code_id", c->env->code_id, "catalog_uuid", uuid,
+                     "catalog_format", 2, "environment", c->env->name, "resources", resources, "edges", edges,
+                     "classes", classes_of(own));
 }
 
 json_t *ps_compile(struct ps_request *r, const struct ps_compile *c, struct error *err) {

@@ -5,8 +5,8 @@
 #include "simulator/interop/ask.h"
 #include "simulator/interop/fixture.h"
 
-/* Writes the files of a JSON object {path: text, {"base64": …}, {"script": text} or {"link": target}}, and those that the
- * changes add. */
+/* Writes the files of a JSON object {path: text, {"base64": …}, {"script": text} or {"link": target}}, and those that
+ * the changes add. */
 bool load_code(const struct fixture *f, const char *path, struct error *err);
 /* The commands of a state (puppetdb.h) and of what the changes add, in the order of their times: an array of
  * {"command", "version", "certname", "payload"}; new reference. */
