@@ -2,6 +2,7 @@
 #include "scenarios/runner/service_fault.h"
 
 #include "base/mem.h"
+#include "simulator/faults/faults.h"
 #include <string.h>
 
 static const char *const names[] = {"rbac", "classifier", "activity", "console", "puppetdb", "puppetserver", NULL};
@@ -31,33 +32,8 @@ static void check(struct problems *p, const struct doc_node *node) {
 }
 const struct shape shape_service_fault = {.type = SHAPE_MAP, .keys = keys, .check = check};
 
-static void put_route(json_t *body, const char *route) {
-    const char *slash = strchr(route, '/');
-    size_t method = slash != NULL ? (size_t)(slash - route) : strlen(route);
-    struct span word = span_trim((struct span){route, method});
-    if (word.len != 0) {
-        json_set(body, "method", json_stringn_nocheck(word.ptr, word.len));
-    }
-    if (slash != NULL) {
-        json_set(body, "path", json_string(slash));
-    }
-}
-
 bool service_fault(struct stack *stack, const char *name, const json_t *fault, struct error *err) {
-    if (fault == NULL) {
-        return stack_service_fault(stack, name, NULL, err);
-    }
-    json_t *body = json_copy((json_t *)(uintptr_t)fault);
-    const char *route = json_str(fault, "route"), *delay = json_str(fault, "delay");
-    uint64_t us = 0;
-    if (route != NULL) {
-        put_route(body, route);
-        json_object_del(body, "route");
-    }
-    if (delay != NULL && duration_us(delay, &us)) {
-        json_set(body, "delay_ms", json_integer((json_int_t)(us / 1000)));
-        json_object_del(body, "delay");
-    }
+    json_t *body = fault != NULL ? service_fault_body(fault) : NULL;
     bool ok = stack_service_fault(stack, name, body, err);
     json_decref(body);
     return ok;

@@ -248,17 +248,7 @@ static bool revoke(void *ctx, const char *name, struct error *err) {
     bool ok = world_file_write(s->world, s->crl_path, span_of(pem), 0644, WORLD_WRITE_ATOMIC, err);
     X509_CRL_free(crl);
     mem_free(pem);
-    if (!ok) {
-        return false;
-    }
-    for (size_t i = 0; i < s->plan->brokers; i++) {
-        struct broker *b = stack_broker(s->stack, i);
-        if (b != NULL && !broker_reload_tls(b, err)) {
-            return false;
-        }
-    }
-    struct orchestrator *o = stack_orchestrator(s->stack);
-    return o == NULL || orchestrator_reload(o, err);
+    return ok && stack_reload_tls(s->stack, err);
 }
 
 static bool renew(void *ctx, const char *name, struct error *err) {

@@ -13,7 +13,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { FAULT_OPTIONS = 4, READY_WITHIN_MS = 2000, ANSWER_WITHIN_MS = 10000, POLL_MS = 10, ANSWER_MAX = 65536 };
+enum {
+    FAULT_OPTIONS = 4,
+    PAUSE_MS = 1000,
+    READY_WITHIN_MS = 2000,
+    ANSWER_WITHIN_MS = 10000,
+    POLL_MS = 10,
+    ANSWER_MAX = 65536
+};
 
 struct fault_args {
     const char *dir;
@@ -25,15 +32,42 @@ static const struct command_line *fault_line(struct fault_args *a) {
     static struct option table[FAULT_OPTIONS];
     static const struct command_line cl = {
         "dalang fault", "[OPTIONS] FAULT…", "faults on a running stack",
-        "A fault is JSON, as in a scenario's fault step:\n"
-        "  '{\"service\": {\"name\": \"puppetdb\", \"path\": \"/pdb/query/*\", \"status\": 503, \"times\": 3}}'\n"
-        "      name: rbac, classifier, activity, puppetdb, puppetserver; also \"method\", \"body\", \"delay_ms\", "
-        "\"hang\", \"reset\",\n      \"probability\"\n"
-        "  '{\"kill\": \"broker-1\"}'                           brokers and the orchestrator, as by kill -9\n"
-        "  '{\"restart\": \"orchestrator\", \"down_for\": \"3s\"}'  … and back on the same port and files\n"
-        "  '{\"reset\": {\"a\": \"broker-1\"}}'                  all its connections break, at once\n"
-        "  '{\"pause\": \"*\", \"for\": \"2s\"}'                   the whole stack stands still\n"
-        "Service faults last until --heal, or \"times\".",
+        "A fault is JSON, as in a scenario's fault step. \"for\" ends it; without, it lasts until --heal.\n"
+        "WHO is a name, a list of names, a prefix (\"node-*\") or \"*\": brokers, orchestrator, console (RBAC, "
+        "classifier, activity),\n"
+        "puppetdb, puppetserver, agents by their certnames, and client (whoever shows no certificate, or that of "
+        "people).\n"
+        "\n"
+        "Connections; \"symmetric\": false is from a to b only, who is not named is anybody:\n"
+        "  '{\"partition\": {\"a\": \"node-0001.example.com\", \"b\": \"broker-1\"}, \"for\": \"5s\"}'     nothing "
+        "passes\n"
+        "  '{\"delay\": {\"a\": \"node-*\", \"latency\": {\"uniform\": [\"10ms\", \"90ms\"]}}}'            slow\n"
+        "  '{\"drop\": {\"a\": \"broker-1\", \"b\": \"node-*\", \"ratio\": 0.05}}'                       so much is "
+        "lost and sent again\n"
+        "  '{\"reorder\": {\"a\": \"broker-1\", \"by\": \"50ms\"}}'                                    some of it is "
+        "late\n"
+        "  '{\"throttle\": {\"a\": \"node-*\", \"bytes_per_s\": 10000}}'                             narrow\n"
+        "  '{\"corrupt\": {\"a\": \"node-*\", \"ratio\": 0.01}}'                                     damaged; TLS "
+        "notices\n"
+        "  '{\"refuse\": {\"a\": \"orchestrator\", \"b\": \"puppetdb\", \"ratio\": 0.5}}'                attempts end "
+        "at once\n"
+        "  '{\"reset\": {\"a\": \"broker-1\"}}'                                                    all end now; with a "
+        "ratio, some do\n"
+        "  '{\"half_close\": {\"gone\": \"node-0001.example.com\", \"peer\": \"broker-1\"}}'           one end "
+        "vanishes without a word\n"
+        "Processes; agents of --agents beyond 1000 live elsewhere and can only be cut off:\n"
+        "  '{\"kill\": \"broker-1\"}'                                                            as by kill -9\n"
+        "  '{\"restart\": [\"orchestrator\", \"node-0002.example.com\"], \"down_for\": \"3s\"}'        … and back\n"
+        "  '{\"pause\": \"*\", \"for\": \"2s\"}'                                                     the whole stack "
+        "stands still\n"
+        "Services (rbac, classifier, activity, console, puppetdb, puppetserver), clocks, certificates:\n"
+        "  '{\"service\": {\"name\": \"puppetdb\", \"route\": \"GET /pdb/query/*\", \"status\": 503, \"times\": 3}}'\n"
+        "      also \"body\", \"content_type\", \"delay\": \"2s\", \"hang\": true, \"reset\": true, \"probability\": "
+        "0.1\n"
+        "  '{\"clock\": {\"host\": \"orchestrator\", \"jump\": \"-1h\"}}'                              for good; no "
+        "\"for\"\n"
+        "  '{\"certificate\": {\"revoke\": \"node-0001.example.com\"}, \"for\": \"10s\"}'              then it gets "
+        "another one",
         table};
     a = a != NULL ? a : &unused;
     size_t n = 0;
@@ -49,78 +83,10 @@ void fault_describe(void (*each)(void *ctx, const struct command_line *cl), void
 
 struct target {
     char *dir;
-    json_t *stack; /* what `dalang up --json` prints */
     struct world *world;
-    struct world_tls *tls;
 };
 
-/* ---- services: the fakes' own control */
-
-static const struct service {
-    const char *name, *url; /* key of stack.json */
-    const char *paths;      /* of this service, when the fault names none */
-} services[] = {
-    {"rbac", "rbac", "/rbac-api/*"},         {"classifier", "classifier", "/classifier-api/*"},
-    {"activity", "rbac", "/activity-api/*"}, {"console", "rbac", "*"},
-    {"puppetdb", "puppetdb", "*"},           {"puppetserver", "puppetserver", "*"},
-};
-enum { SERVICES = sizeof(services) / sizeof(services[0]) };
-
-struct answer {
-    struct world *world;
-    int status; /* 0: none */
-    char *text;
-};
-
-static void on_answer(void *ctx, const struct world_response *r) {
-    struct answer *a = ctx;
-    a->status = r->err == NULL ? r->status : 0;
-    a->text = r->err == NULL ? span_dup(r->body) : str_dup(r->err->msg);
-    real_world_stop(a->world);
-}
-
-static bool ask_service(struct target *t, const char *url_key, const char *method, const json_t *body, int wanted,
-                        struct error *err) {
-    char *url = str_printf("%s/_fake/fault", json_str(t->stack, url_key)),
-         *text = body != NULL ? json_text(body) : NULL;
-    struct answer a = {.world = t->world};
-    const struct world_header type = {"Content-Type", "application/json"};
-    world_fetch(t->world,
-                &(struct world_fetch_opts){.method = method,
-                                           .url = url,
-                                           .headers = &type,
-                                           .header_count = 1,
-                                           .body = text != NULL ? span_of(text) : SPAN(""),
-                                           .tls = t->tls,
-                                           .timeout_ms = ANSWER_WITHIN_MS},
-                on_answer, &a);
-    real_world_run(t->world);
-    bool ok = a.status == wanted || error_set(err, "fault", "%s: %s", url, a.text != NULL ? a.text : "no answer");
-    mem_free(a.text);
-    mem_free(text);
-    mem_free(url);
-    return ok;
-}
-
-static bool service_fault(struct target *t, const json_t *o, struct error *err) {
-    const char *name = json_str(o, "name");
-    for (size_t i = 0; i < SERVICES; i++) {
-        if (str_eq(services[i].name, name)) {
-            json_t *body = json_deep_copy(o);
-            json_object_del(body, "name");
-            if (json_object_get(body, "path") == NULL) {
-                json_set(body, "path", json_string(services[i].paths));
-            }
-            bool ok = ask_service(t, services[i].url, "POST", body, 201, err);
-            json_decref(body);
-            return ok;
-        }
-    }
-    return error_set(err, "usage",
-                     "service.name: %s is none of rbac, classifier, activity, console, puppetdb, puppetserver", name);
-}
-
-/* ---- components: asked of the stack's process (control.h) */
+/* ---- asked of the stack's process (control.h) */
 
 static void wait_ms(uint64_t ms) {
     struct timespec t = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
@@ -145,7 +111,10 @@ static bool ask_stack(struct target *t, const json_t *request, struct error *err
     if (ok) {
         json_t *answer = answered ? json_parse(buf_span(&said), reply, NULL) : NULL;
         const char *trouble = answered ? json_str(answer, "error") : "the stack does not answer";
-        ok = trouble == NULL || error_set(err, "fault", "%s", trouble);
+        const char *kind = json_str(answer, "kind");
+        bool ours =
+            kind == NULL || span_starts_with(span_of(kind), "world/") || span_starts_with(span_of(kind), "certs/");
+        ok = trouble == NULL || error_set(err, ours ? "stack" : "usage", "%s", trouble);
         json_decref(answer);
         world_file_remove(t->world, reply, false, NULL);
     }
@@ -154,19 +123,6 @@ static bool ask_stack(struct target *t, const json_t *request, struct error *err
     mem_free(path);
     mem_free(fresh);
     mem_free(text);
-    return ok;
-}
-
-static bool component_fault(struct target *t, const char *what, const json_t *names, uint64_t down_ms,
-                            struct error *err) {
-    size_t count = json_is_array(names) ? json_array_size(names) : 1;
-    bool ok = true;
-    for (size_t i = 0; ok && i < count; i++) {
-        const json_t *name = json_is_array(names) ? json_array_get(names, i) : names;
-        json_t *request = json_pack("{s:O, s:I}", what, name, "down_for_ms", (json_int_t)down_ms);
-        ok = ask_stack(t, request, err);
-        json_decref(request);
-    }
     return ok;
 }
 
@@ -189,51 +145,41 @@ static bool pause_stack(const struct target *t, uint64_t for_ms, struct error *e
 
 /* ---- */
 
-static bool duration_of(const json_t *spec, const char *key, uint64_t without_ms, uint64_t *out) {
-    const char *text = json_str(spec, key);
-    *out = without_ms;
-    return text == NULL || duration_parse(text, out);
-}
-
 static bool apply(struct target *t, const json_t *spec, struct error *err) {
-    uint64_t down_ms, for_ms;
-    if (!faults_check(spec, err)) {
-        return false;
+    const char *whom = json_str(spec, "pause"), *time = json_str(spec, "for");
+    uint64_t for_ms = PAUSE_MS;
+    if (whom == NULL) {
+        return ask_stack(t, spec, err);
     }
-    if (!duration_of(spec, "down_for", 1000, &down_ms) || !duration_of(spec, "for", 1000, &for_ms)) {
-        return error_set(err, "usage", "down_for and for are durations like 3s");
+    if (strcmp(whom, "*") != 0) {
+        return error_set(err, "usage", "pause: only the whole stack can stand still: \"*\"");
     }
-    const json_t *service = json_object_get(spec, "service"), *kill = json_object_get(spec, "kill"),
-                 *restart = json_object_get(spec, "restart"), *reset = json_object_get(spec, "reset");
-    if (service != NULL) {
-        return service_fault(t, service, err);
-    }
-    if (kill != NULL) {
-        return component_fault(t, "kill", kill, 0, err);
-    }
-    if (restart != NULL) {
-        return component_fault(t, "restart", restart, down_ms, err);
-    }
-    if (reset != NULL) {
-        return component_fault(t, "restart", json_object_get(reset, "a"), 0, err);
-    }
-    if (json_object_get(spec, "pause") != NULL) {
-        return pause_stack(t, for_ms, err);
-    }
-    return error_set(err, "usage", "%s: such a fault needs the simulated world (dalang scenario, dalang simulate)",
-                     json_object_iter_key(json_object_iter((json_t *)(uintptr_t)spec)));
+    return (time == NULL || duration_parse(time, &for_ms) ||
+            error_set(err, "usage", "for: a duration such as 2s is wanted")) &&
+           pause_stack(t, for_ms, err);
 }
 
 static bool heal(struct target *t, struct error *err) {
-    static const char *const urls[] = {"rbac", "puppetdb", "puppetserver"};
-    bool ok = true;
-    for (size_t i = 0; ok && i < 3; i++) {
-        ok = ask_service(t, urls[i], "DELETE", NULL, 204, err);
-    }
     json_t *request = json_pack("{s:b}", "heal", 1);
-    ok = ok && ask_stack(t, request, err);
+    bool ok = ask_stack(t, request, err);
     json_decref(request);
     return ok;
+}
+
+/* What can be known to be wrong without a stack. */
+static bool read_faults(const struct option_list *words, json_t **out, struct error *err) {
+    *out = json_array();
+    for (size_t i = 0; i < words->count; i++) {
+        json_t *spec = json_loads(words->items[i], 0, NULL);
+        if (spec == NULL) {
+            return error_set(err, "usage", "\"%s\" is no JSON", words->items[i]);
+        }
+        json_array_append_new(*out, spec);
+        if (!faults_check(spec, err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static bool reach(struct target *t, const char *dir, struct error *err) {
@@ -242,40 +188,35 @@ static bool reach(struct target *t, const char *dir, struct error *err) {
     if (!detached_wait(t->dir, READY_WITHIN_MS, 0, &line, err)) {
         return false;
     }
-    t->stack = json_parse(span_of(line), "stack.json", err);
     mem_free(line);
-    t->world = t->stack != NULL ? real_world_new(err) : NULL;
-    struct world_tls_files files = {
-        .ca = json_str(t->stack, "ca"), .cert = json_str(t->stack, "cert"), .key = json_str(t->stack, "key")};
-    t->tls = t->world != NULL ? world_tls_new(t->world, &files, err) : NULL;
-    return t->tls != NULL;
+    t->world = real_world_new(err);
+    return t->world != NULL;
 }
 
 static void target_free(struct target *t) {
-    world_tls_free(t->tls);
     if (t->world != NULL) {
         real_world_free(t->world);
     }
-    json_decref(t->stack);
     mem_free(t->dir);
 }
 
 static int run(const struct command_line *cl, const struct fault_args *a, const struct option_list *words) {
     struct error err = ERROR_INIT;
     struct target t = {0};
+    json_t *faults = NULL, *spec;
+    size_t i;
     const char *dir = a->dir != NULL ? a->dir : getenv("DALANG_DIR");
     bool ok = (dir != NULL && *dir != '\0') ||
               error_set(&err, "usage", "--dir is needed (or DALANG_DIR): the directory of a stack");
     ok = ok &&
          (words->count != 0 || a->heal || error_set(&err, "usage", "a fault is needed; see dalang fault --help")) &&
-         reach(&t, dir, &err) && (!a->heal || heal(&t, &err));
-    for (size_t i = 0; ok && i < words->count; i++) {
-        json_t *spec = json_loads(words->items[i], 0, NULL);
-        ok = (spec != NULL || error_set(&err, "usage", "\"%s\" is no JSON", words->items[i])) && apply(&t, spec, &err);
-        json_decref(spec);
+         read_faults(words, &faults, &err) && reach(&t, dir, &err) && (!a->heal || heal(&t, &err));
+    json_array_foreach(faults, i, spec) {
+        ok = ok && apply(&t, spec, &err);
     }
+    json_decref(faults);
     target_free(&t);
-    if (error_is_set(&err) && strcmp(err.kind, "fault") == 0) {
+    if (error_is(&err, "fault")) {
         err.kind = "usage";
     }
     return ok ? DALANG_OK : dalang_trouble(cl, &err);

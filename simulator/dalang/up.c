@@ -408,6 +408,7 @@ static bool start(struct up *u, const struct logger *log, struct error *err) {
             .behaviours = behaviour,
             .state = state,
             .seed = u->args.seed,
+            .faults = true,
             .puppetdb_url = u->args.puppetdb,
             .puppetserver_url = u->args.puppetserver,
             .rbac_url = u->args.rbac,
@@ -452,7 +453,7 @@ static int run(struct up *u) {
         ok = start(u, &log, &err);
     }
     if (ok) {
-        u->control = control_new(u->world, local_stack(u->local), u->dir, &err);
+        u->control = control_new(u->world, u->local, u->dir, &err);
         ok = u->control != NULL;
         if (!ok) {
             local_free(u->local);

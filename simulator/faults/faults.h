@@ -53,6 +53,9 @@ void faults_free(struct faults *f); /* heals first; what is down stays down */
 bool faults_apply(struct faults *f, const json_t *spec, struct error *err);
 /* The same without doing it: is it well-formed? */
 bool faults_check(const json_t *spec, struct error *err);
+/* The body of a service fault as the fakes take it (harness.md §7): "route" ("GET /pdb/query") is their method and path,
+ * "delay" ("2s") their delay_ms. New reference. */
+json_t *service_fault_body(const json_t *fault);
 /* Ends every fault that lasts and starts again what is down. False: something could not be started. */
 bool faults_heal(struct faults *f, struct error *err);
 size_t faults_active(const struct faults *f);

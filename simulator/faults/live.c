@@ -216,9 +216,8 @@ static bool begin_clock(struct live_faults *f, const json_t *o, const json_t *sp
         duration_dist(text, &d, err) && read_one(f, json_object_get(o, "host"), "clock.host", &names, &count, err);
     for (size_t i = 0; ok && i < count; i++) {
         ok = names[i] != NULL || error_set(err, "fault", "clock.host: name whose clocks jump");
-        if (ok) {
-            netfaults_clock(f->net, names[i], (int64_t)(d.a / 1000) * (back ? -1 : 1));
-        }
+        ok = ok && (netfaults_clock(f->net, names[i], (int64_t)(d.a / 1000) * (back ? -1 : 1)) ||
+                    error_set(err, "fault/unsupported", "clock.host: %s has no clock of its own here", names[i]));
     }
     json_decref(text);
     hosts_free(names, count);

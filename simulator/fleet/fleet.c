@@ -211,7 +211,9 @@ static void start_some(void *ctx) {
     while (f->started < due && (f->starts == NULL || f->starts[f->started].after_us <= elapsed_us)) {
         uint32_t index = f->starts != NULL ? f->starts[f->started].index : f->started;
         f->started++;
-        agent_start(f->members[index].agent);
+        if (f->members[index].agent != NULL) {
+            agent_start(f->members[index].agent);
+        }
     }
     if (f->started < f->opts.count) {
         world_timer_start(f->opts.world, &f->timer, f->opts.per_second == 0 ? BURST_TICK_MS : START_TICK_MS, start_some,
@@ -256,16 +258,22 @@ static void wake_some(void *ctx) {
     }
 }
 
-static void member_restart(struct member *m) {
+/* An agent that is ended does not tell. */
+static void count_end(struct member *m) {
     struct fleet *f = m->fleet;
-    if (list_linked(&m->resting)) {
-        return;
-    }
     if (agent_is_connected(m->agent)) {
-        f->tally->n.connected--; /* an agent that stops does not tell */
+        f->tally->n.connected--;
         f->tally->n.disconnects++;
     }
     m->lost_us = now_us(f);
+}
+
+static void member_restart(struct member *m) {
+    struct fleet *f = m->fleet;
+    if (list_linked(&m->resting) || m->agent == NULL) {
+        return;
+    }
+    count_end(m);
     f->tally->n.restarts++;
     agent_stop(m->agent);
     list_push_back(&f->resting, &m->resting);
@@ -282,6 +290,59 @@ void fleet_restart_all(struct fleet *f) {
         member_restart(&f->members[i]);
     }
 }
+
+/* ---- one agent */
+
+static struct member *member_named(const struct fleet *f, const char *name) {
+    for (uint32_t i = 0; i < f->opts.count; i++) {
+        if (strcmp(f->members[i].name, name) == 0) {
+            return &f->members[i];
+        }
+    }
+    return NULL;
+}
+
+bool fleet_kill(struct fleet *f, const char *name) {
+    struct member *m = member_named(f, name);
+    if (m != NULL && m->agent != NULL) {
+        if (!list_linked(&m->resting)) {
+            count_end(m);
+        }
+        list_remove(&f->resting, &m->resting);
+        agent_free(m->agent);
+        m->agent = NULL;
+    }
+    return m != NULL;
+}
+
+bool fleet_start(struct fleet *f, const char *name) {
+    struct member *m = member_named(f, name);
+    if (m != NULL && m->agent == NULL) {
+        member_make_agent(m);
+        agent_start(m->agent);
+    }
+    return m != NULL;
+}
+
+X509 *fleet_certificate(const struct fleet *f, const char *name) {
+    const struct member *m = member_named(f, name);
+    return m != NULL ? real_credential_cert(m->credential) : NULL;
+}
+
+bool fleet_renew(struct fleet *f, const char *name, struct real_credential *credential) {
+    struct member *m = member_named(f, name);
+    if (m == NULL) {
+        real_credential_free(credential);
+        return false;
+    }
+    bool up = m->agent != NULL;
+    fleet_kill(f, name);
+    real_credential_free(m->credential);
+    m->credential = credential;
+    return !up || fleet_start(f, name);
+}
+
+/* ---- storms */
 
 static void end_storm(void *ctx) {
     struct fleet *f = ctx;
@@ -312,7 +373,7 @@ static void churn_some(void *ctx) {
     const uint64_t one = UINT64_C(1000000) * MINUTE_US;
     for (; f->churn_debt >= one; f->churn_debt -= one) {
         struct member *m = &f->members[rng_below(&f->rng, f->opts.count)];
-        if (agent_is_connected(m->agent)) {
+        if (m->agent != NULL && agent_is_connected(m->agent)) {
             member_restart(m);
         }
     }
@@ -478,7 +539,9 @@ void fleet_stop(struct fleet *f, void (*done)(void *ctx), void *ctx) {
     f->stopped_ctx = ctx;
     stop_timers(f);
     for (uint32_t i = 0; i < f->opts.count; i++) {
-        agent_stop(f->members[i].agent);
+        if (f->members[i].agent != NULL) {
+            agent_stop(f->members[i].agent);
+        }
     }
     f->begun_us = now_us(f);
     world_timer_start(f->opts.world, &f->timer, 0, check_gone, f);

@@ -61,6 +61,14 @@ void fleet_restart_all(struct fleet *f);
 /* Every agent loses its connection at once, without a word; for down_ms the brokers cannot be reached. */
 void fleet_storm(struct fleet *f, uint64_t down_ms);
 
+/* One of them, by name. False (NULL): there is none of that name.
+ * Its end, as by kill -9: at once, without good-bye; what it was running goes on. */
+bool fleet_kill(struct fleet *f, const char *name);
+bool fleet_start(struct fleet *f, const char *name);              /* again, when it was killed */
+X509 *fleet_certificate(const struct fleet *f, const char *name); /* X509_free() it */
+/* Another certificate, taken over; who is up ends, and starts again with it. */
+bool fleet_renew(struct fleet *f, const char *name, struct real_credential *credential);
+
 /* Adds what this fleet has counted so far. */
 void fleet_add_to(const struct fleet *f, struct tally *sum);
 uint32_t fleet_connected(const struct fleet *f);

@@ -112,6 +112,7 @@ static void end_with(struct faulty_conn *c, enum world_close_reason why, const c
 
 void faulty_end(struct faulty_conn *c, enum world_close_reason why, const char *text) {
     if (c->deaf) {
+        faulty_forget(c);
         return;
     }
     let_go_below(c);

@@ -295,12 +295,26 @@ struct netfaults_host *netfaults_host_at(const struct netfaults *n, uint16_t por
     return h != NULL ? h : map_get_cstr(&n->hosts, "");
 }
 
+const char *netfaults_peer(const struct netfaults *n, const char *name) {
+    LIST_EACH (k, &n->conns) {
+        const struct faulty_conn *c = LIST_ITEM(k, struct faulty_conn, link);
+        if (strcmp(c->peer, name) == 0) {
+            return c->peer;
+        }
+    }
+    return NULL;
+}
+
 size_t netfaults_open(const struct netfaults *n) {
     return n->conns.count;
 }
 
-void netfaults_clock(struct netfaults *n, const char *host, int64_t jump_ms) {
-    host_named(n, host)->clock_ms += jump_ms;
+bool netfaults_clock(struct netfaults *n, const char *host, int64_t jump_ms) {
+    struct netfaults_host *h = map_get_cstr(&n->hosts, host);
+    if (h != NULL) {
+        h->clock_ms += jump_ms;
+    }
+    return h != NULL;
 }
 
 struct netfaults *netfaults_new(struct world *below, uint64_t seed) {

@@ -33,6 +33,8 @@ void netfaults_join(struct netfaults *n, struct world *w, const char *name);
 void netfaults_guard(struct netfaults *n, struct world *w, const char *name);
 /* Who listens on this port; others are called "". */
 void netfaults_port(struct netfaults *n, uint16_t port, const char *name);
+/* The other end of some open connection that is called so; lives as long as that. NULL: there is none. */
+const char *netfaults_peer(const struct netfaults *n, const char *name);
 size_t netfaults_open(const struct netfaults *n); /* connections now */
 
 /* What happens on the way from one actor to another. */
@@ -56,7 +58,7 @@ void netfaults_drop(struct netfaults *n, uint64_t rule);
 size_t netfaults_reset(struct netfaults *n, const char *a, const char *b);
 /* The end of `gone` vanishes without a word: the other learns of it when it sends. */
 size_t netfaults_half_close(struct netfaults *n, const char *gone, const char *peer);
-/* An actor's wall clock. */
-void netfaults_clock(struct netfaults *n, const char *host, int64_t jump_ms);
+/* An actor's wall clock. False: there is no such host. */
+bool netfaults_clock(struct netfaults *n, const char *host, int64_t jump_ms);
 
 #endif

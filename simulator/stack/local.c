@@ -1,8 +1,6 @@
 /* See local.h. */
-#include "simulator/stack/local.h"
+#include "simulator/stack/local_internal.h"
 
-#include "agent/agent.h"
-#include "agent/modules.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "fakes/puppetdb/puppetdb.h"
@@ -11,43 +9,9 @@
 #include "simulator/stack/facts.h"
 #include <string.h>
 
-static const char *const components[] = {"orchestrator", "console", "puppetdb", "puppetserver", "client"};
+static const char *const components[LOCAL_COMPONENTS] = {"orchestrator", "console", "puppetdb", "puppetserver",
+                                                         "client"};
 enum { LOCAL_UPDATE_MS = 100 };
-enum { COMPONENT_COUNT = sizeof(components) / sizeof(components[0]), FILES_MAX = COMPONENT_COUNT + STACK_BROKERS_MAX };
-
-/* A component's certificate files. */
-struct files {
-    char *component, *cert, *key;
-};
-
-struct real_agent {
-    char *name, *spool, *cache, *state;
-    char *puppet_conf;        /* "DALANG_PUPPET_CONF=…" */
-    const char **environment; /* ours and that */
-    struct agent_config config;
-    struct world_tls *tls;
-    struct agent *agent;
-};
-
-struct local {
-    struct local_opts opts;
-    struct certs_ca *ca;
-    char *ca_path, *crl_path, *pxp_modules, *pxp_module_config;
-    struct behaviours *behaviours;
-    struct files files[FILES_MAX];
-    size_t file_count;
-    struct stack *stack;
-    struct world_tls *client_tls;
-    struct reports *reports; /* to a real PuppetDB; NULL: ours is in this process */
-    struct fleet *fleet;
-    char *broker_urls[STACK_BROKERS_MAX]; /* "wss://…/pcp2/" */
-    const char *primary, *puppetdb;       /* base URLs, of the real ones where they were given */
-    struct agent_config agent_config;
-    struct real_agent *real_agents;
-    struct logger agent_log;
-    void (*stopped)(void *ctx);
-    void *stopped_ctx;
-};
 
 /* ---- certificates */
 
@@ -80,7 +44,7 @@ static bool make_certificates(struct local *l, struct error *err) {
     }
     l->ca_path = str_printf("%s/ca.pem", l->opts.dir);
     l->crl_path = str_printf("%s/crl.pem", l->opts.dir);
-    for (size_t i = 0; i < COMPONENT_COUNT; i++) {
+    for (size_t i = 0; i < LOCAL_COMPONENTS; i++) {
         if (!issue_files(l, components[i], err)) {
             return false;
         }
@@ -98,8 +62,8 @@ static bool make_certificates(struct local *l, struct error *err) {
 /* ---- what differs from the simulated world */
 
 static struct world *world_of(void *ctx, const char *component) {
-    (void)component;
-    return ((struct local *)ctx)->opts.world;
+    const struct local *l = ctx;
+    return l->net != NULL ? netfaults_guarded(l->net, component) : l->opts.world;
 }
 
 static bool tls_of(void *ctx, const char *component, struct world_tls_files *out, struct error *err) {
@@ -181,7 +145,7 @@ static bool reach_puppetdb(struct local *l, struct error *err) {
     return true;
 }
 
-static bool know_node(struct local *l, const char *name, uint32_t number, struct error *err) {
+bool local_know_node(struct local *l, const char *name, uint32_t number, struct error *err) {
     json_t *payload = node_facts(name, number, l->opts.facts, world_wall_ms(l->opts.world));
     bool ok = true;
     if (l->reports != NULL) {
@@ -196,7 +160,7 @@ static bool know_node(struct local *l, const char *name, uint32_t number, struct
 static bool know_virtual_nodes(struct local *l, struct error *err) {
     for (uint32_t i = 0; i < l->opts.agents + l->opts.elsewhere; i++) {
         char *name = fleet_format_name(l->opts.name_format, i + 1);
-        bool ok = know_node(l, name, i + 1, err);
+        bool ok = local_know_node(l, name, i + 1, err);
         mem_free(name);
         if (!ok) {
             return false;
@@ -242,113 +206,6 @@ static bool start_fleet(struct local *l, const struct behaviours *behaviours, st
     };
     l->fleet = fleet_new(&opts, err);
     return l->fleet != NULL;
-}
-
-/* The configuration of dalang-puppet, and the environment that leads to it. */
-static bool write_puppet_conf(struct local *l, struct real_agent *r, const char *cert, const char *key,
-                              struct error *err) {
-    r->state = str_printf("%s/agents/%s/state", l->opts.dir, r->name);
-    char *path = str_printf("%s/agents/%s/puppet.json", l->opts.dir, r->name);
-    json_t *conf = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "certname", r->name, "statedir", r->state, "puppetdb",
-                             l->puppetdb, "ca", l->ca_path, "cert", cert, "key", key);
-    char *text = json_text(conf);
-    bool ok = world_file_write(l->opts.world, path, span_of(text), 0640, WORLD_WRITE_ATOMIC, err);
-    r->puppet_conf = str_printf("DALANG_PUPPET_CONF=%s", path);
-    size_t count = 0;
-    while (l->opts.environment != NULL && l->opts.environment[count] != NULL) {
-        count++;
-    }
-    r->environment = mem_array(count + 2, sizeof(*r->environment));
-    for (size_t i = 0; i < count; i++) {
-        r->environment[i] = l->opts.environment[i];
-    }
-    r->environment[count] = r->puppet_conf;
-    json_decref(conf);
-    mem_free(text);
-    mem_free(path);
-    return ok;
-}
-
-static bool start_real_agent(struct local *l, uint32_t index, struct error *err) {
-    struct real_agent *r = &l->real_agents[index];
-    struct world *w = l->opts.world;
-    r->name = str_printf("real-%02u.example.com", index + 1);
-    r->spool = str_printf("%s/agents/%s/spool", l->opts.dir, r->name);
-    r->cache = str_printf("%s/agents/%s/tasks-cache", l->opts.dir, r->name);
-    char *cert = str_printf("%s/certs/%s.pem", l->opts.dir, r->name),
-         *key = str_printf("%s/certs/%s.key", l->opts.dir, r->name);
-    struct certs_paths paths = {NULL, NULL};
-    struct certs_issue what = {.common_name = span_of(r->name), .client_only = true, .now_ms = world_wall_ms(w)};
-    bool ok = world_file_mkdir(w, r->spool, 0750, true, err) && world_file_mkdir(w, r->cache, 0750, true, err) &&
-              certs_dir_issue(l->ca, l->opts.dir, &what, &paths, err) && write_puppet_conf(l, r, cert, key, err) &&
-              know_node(l, r->name, index + 1, err);
-    if (ok) {
-        r->tls = world_tls_new(
-            w, &(struct world_tls_files){.cert = cert, .key = key, .ca = l->ca_path, .crl = l->crl_path}, err);
-        ok = r->tls != NULL;
-    }
-    if (ok) {
-        r->config = l->agent_config;
-        r->config.environment = r->environment;
-        struct agent_self self = {.name = r->name, .tls = r->tls, .spool_dir = r->spool, .task_cache_dir = r->cache};
-        r->agent = agent_new(w, &r->config, &self, NULL, &l->agent_log);
-        agent_start(r->agent);
-    }
-    certs_paths_free(&paths);
-    mem_free(cert);
-    mem_free(key);
-    return ok;
-}
-
-/* A modules directory as an agent wants it: the program under its module's name, and its configuration. */
-static bool make_module_dirs(struct local *l, struct error *err) {
-    struct world *w = l->opts.world;
-    if (l->opts.puppet_module == NULL) {
-        return true;
-    }
-    l->pxp_modules = str_printf("%s/agents/modules", l->opts.dir);
-    l->pxp_module_config = str_printf("%s/agents/modules.d", l->opts.dir);
-    char *link = str_printf("%s/%s", l->pxp_modules, puppet_module_name);
-    char *conf = str_printf("%s/%s.conf", l->pxp_module_config, puppet_module_name);
-    json_t *config = json_pack("{s:s}", "puppet_bin", l->opts.puppet_bin);
-    char *text = json_text(config);
-    world_file_remove(w, link, false, NULL); /* an earlier run's */
-    bool ok = world_file_mkdir(w, l->pxp_modules, 0755, true, err) &&
-              world_file_mkdir(w, l->pxp_module_config, 0755, true, err) &&
-              world_file_symlink(w, l->opts.puppet_module, link, err) &&
-              world_file_write(w, conf, span_of(text), 0644, WORLD_WRITE_ATOMIC, err);
-    json_decref(config);
-    mem_free(text);
-    mem_free(conf);
-    mem_free(link);
-    return ok;
-}
-
-static bool start_real_agents(struct local *l, struct error *err) {
-    if (l->opts.real_agents == 0) {
-        return true;
-    }
-    if (!make_module_dirs(l, err)) {
-        return false;
-    }
-    l->agent_config = agent_config_default();
-    l->agent_config.brokers = (const char *const *)l->broker_urls;
-    l->agent_config.broker_count = l->opts.brokers;
-    l->agent_config.version = PCP_V2;
-    l->agent_config.primaries = &l->primary;
-    l->agent_config.primary_count = 1;
-    l->agent_config.exec_wrapper = l->opts.exec_path;
-    l->agent_config.shell = "/bin/sh";
-    l->agent_config.modules_dir = l->pxp_modules;
-    l->agent_config.modules_config_dir = l->pxp_module_config;
-    l->agent_config.ssl_ca = l->ca_path;
-    l->real_agents = mem_array(l->opts.real_agents, sizeof(*l->real_agents));
-    for (uint32_t i = 0; i < l->opts.real_agents; i++) {
-        if (!start_real_agent(l, i, err)) {
-            return false;
-        }
-    }
-    return true;
 }
 
 /* ---- files for people */
@@ -423,11 +280,14 @@ struct local *local_new(const struct local_opts *opts, struct error *err) {
     } else {
         l->agent_log.level = LOG_OFF;
     }
+    if (opts->faults) {
+        local_make_faulty(l);
+    }
     struct behaviours *behaviours = NULL;
     bool ok = world_file_mkdir(opts->world, opts->dir, 0700, true, err) &&
               (behaviours = behaviours_new(opts->behaviours, err)) != NULL && make_certificates(l, err) &&
               start_stack(l, err) && reach_puppetdb(l, err) && know_virtual_nodes(l, err) &&
-              write_client_files(l, err) && start_fleet(l, behaviours, err) && start_real_agents(l, err);
+              write_client_files(l, err) && start_fleet(l, behaviours, err) && local_start_real_agents(l, err);
     l->behaviours = behaviours;
     if (!ok) {
         local_free(l);
@@ -491,25 +351,8 @@ struct fleet *local_fleet(const struct local *l) {
 
 /* ---- the end */
 
-static void free_agents(struct local *l) {
-    for (uint32_t i = 0; l->real_agents != NULL && i < l->opts.real_agents; i++) {
-        struct real_agent *r = &l->real_agents[i];
-        if (r->agent != NULL) {
-            agent_free(r->agent);
-        }
-        world_tls_free(r->tls);
-        mem_free(r->name);
-        mem_free(r->spool);
-        mem_free(r->cache);
-        mem_free(r->state);
-        mem_free(r->puppet_conf);
-        mem_free((void *)r->environment);
-    }
-    mem_free(l->real_agents);
-    l->real_agents = NULL;
-}
-
 static void free_rest(struct local *l) {
+    netfaults_free(l->net);
     certs_ca_free(l->ca);
     reports_free(l->reports);
     world_tls_free(l->client_tls);
@@ -531,7 +374,8 @@ static void free_rest(struct local *l) {
 
 void local_free(struct local *l) {
     if (l != NULL) {
-        free_agents(l);
+        local_end_faults(l);
+        local_free_real_agents(l);
         fleet_free(l->fleet);
         stack_free(l->stack);
         free_rest(l);
@@ -552,15 +396,18 @@ static void on_stack_stopped(void *ctx) {
 static void on_fleet_stopped(void *ctx) {
     struct local *l = ctx;
     l->fleet = NULL;
-    free_agents(l);
+    local_free_real_agents(l);
     stack_stop(l->stack, on_stack_stopped, l);
 }
 
 void local_stop(struct local *l, void (*done)(void *ctx), void *ctx) {
     l->stopped = done;
     l->stopped_ctx = ctx;
+    local_end_faults(l);
     for (uint32_t i = 0; i < l->opts.real_agents; i++) {
-        agent_stop(l->real_agents[i].agent);
+        if (l->real_agents[i].agent != NULL) {
+            agent_stop(l->real_agents[i].agent);
+        }
     }
     if (l->fleet != NULL) {
         fleet_stop(l->fleet, on_fleet_stopped, l);

@@ -27,6 +27,7 @@ struct local_opts {
     const json_t *facts;            /* of every agent, merged over the generated ones; or NULL */
     const json_t *state;            /* of the fakes, or NULL */
     uint64_t seed;
+    bool faults; /* local_fault() may be called: connections to every component can be made faulty */
     const char *puppetdb_url, *puppetserver_url, *rbac_url, *classifier_url; /* real services, or NULL */
     void (*configure_orchestrator)(void *ctx, struct orchestrator_config *config);
     void (*configure_broker)(void *ctx, size_t index, struct broker_config *config);
@@ -46,6 +47,12 @@ const char *local_trouble(const struct local *l);
 json_t *local_describe(const struct local *l);
 struct stack *local_stack(const struct local *l);
 struct fleet *local_fleet(const struct local *l); /* NULL without virtual agents */
+/* Begins a fault of simulator/faults/live.h on components ("broker-1", "orchestrator", "console", "puppetdb",
+ * "puppetserver"), agents and "client" (who shows no certificate, or that of people). Agents of other processes can be
+ * cut off, not killed. Error kinds: "usage", and those of live_faults_apply(). */
+bool local_fault(struct local *l, const json_t *spec, struct error *err);
+/* Ends all of them, and every fault of the fakes. */
+bool local_heal(struct local *l, struct error *err);
 /* Ends agents, then the stack; done when all is closed. Freed by then. */
 void local_stop(struct local *l, void (*done)(void *ctx), void *ctx);
 void local_free(struct local *l);

@@ -591,7 +591,19 @@ bool stack_service_fault(struct stack *s, const char *service, const json_t *fau
         json_decref(body);
         return ok;
     }
-    return error_set(err, "usage", "there is no service %s", service);
+    return error_set(err, "usage",
+                     "service.name: %s is none of rbac, classifier, activity, console, puppetdb, puppetserver",
+                     service);
+}
+
+bool stack_reload_tls(struct stack *s, struct error *err) {
+    for (size_t i = 0; i < s->broker_count; i++) {
+        struct broker *b = stack_broker(s, i);
+        if (b != NULL && !broker_reload_tls(b, err)) {
+            return false;
+        }
+    }
+    return s->orchestrator == NULL || orchestrator_reload(s->orchestrator, err);
 }
 
 /* ---- crash and return */

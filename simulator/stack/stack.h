@@ -84,6 +84,8 @@ struct fake_rbac *stack_rbac(const struct stack *s);
  * "classifier", "activity", "console" (all three), "puppetdb", "puppetserver". Kind "usage" for another one, and those
  * of fake_host_add_fault(). Without a "path" every path of the service is meant. */
 bool stack_service_fault(struct stack *s, const char *service, const json_t *fault, struct error *err);
+/* Brokers and orchestrator read certificates and CRL anew; sessions of revoked ones end. */
+bool stack_reload_tls(struct stack *s, struct error *err);
 void stack_kill(struct stack *s, const char *component);
 bool stack_revive(struct stack *s, const char *component, struct error *err);
 

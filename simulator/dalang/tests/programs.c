@@ -2,6 +2,7 @@
 #include "simulator/dalang/tests/programs.h"
 
 #include "base/mem.h"
+#include "simulator/dalang/tests/guardian.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -94,6 +95,7 @@ static void close_fd(int *fd) {
 void program_start(struct running *r, const struct program *p) {
     *r = (struct running){.in = -1, .out = -1, .err = -1};
     signal(SIGPIPE, SIG_IGN);
+    guardian_start();
     if (p->columns != 0) {
         start_on_terminal(r, p);
     } else {

@@ -1,5 +1,6 @@
 /* Running our executables as a person or a script does: in a pipe or on a terminal, typing, watching what appears.
- * Every wait is for a condition and has a limit; a limit reached fails the test with what was seen so far. */
+ * Every wait is for a condition and has a limit; a limit reached fails the test with what was seen so far. Programs
+ * that a failed test leaves behind end with it (guardian.h). */
 #ifndef DALANG_TESTS_PROGRAMS_H
 #define DALANG_TESTS_PROGRAMS_H
 

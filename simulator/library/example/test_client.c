@@ -53,7 +53,7 @@ static void faults(void **state) {
     assert_dalang_fault(*state, "{\"restart\": \"broker-1\", \"down_for\": \"100ms\"}");
     assert_true(dalang_stack_wait(task_runs, *state, 60000));
     assert_false(dalang_stack_fault(*state, "{\"kill\": \"nobody\"}", why, sizeof(why)));
-    assert_non_null(strstr(why, "nobody is no broker"));
+    assert_non_null(strstr(why, "there is no host nobody"));
 }
 
 static void what_does_not_start(void **state) {

@@ -426,6 +426,24 @@ static void one_end_vanishes(void **state) {
     }
 }
 
+/* A reset is heard by whoever has not heard of it yet. */
+static void a_reset_ends_a_ghost(void **state) {
+    (void)state;
+    for (unsigned client_goes = 0; client_goes < 2; client_goes++) {
+        struct rig rig;
+        rig_make(&rig, false);
+        rig_connect(&rig);
+        netfaults_half_close(rig.net, client_goes ? "client" : "server", NULL);
+        run_for(rig.sim, SIM_SECOND);
+        assert_true(rig.near.closed == (client_goes != 0) && rig.far.closed == (client_goes == 0));
+        netfaults_reset(rig.net, "client", "server");
+        run_for(rig.sim, SIM_SECOND);
+        assert_true(rig.near.closed && rig.far.closed);
+        assert_int_equal(netfaults_open(rig.net), 0);
+        rig_stop(&rig);
+    }
+}
+
 static void a_ghost_is_forgotten_with_the_network(void **state) {
     (void)state;
     struct rig rig;
@@ -515,7 +533,8 @@ static void a_clock_of_its_own(void **state) {
     rig_make(&rig, false);
     rig_connect(&rig);
     int64_t before = world_wall_ms(&rig.over);
-    netfaults_clock(rig.net, "client", -3600000);
+    assert_true(netfaults_clock(rig.net, "client", -3600000));
+    assert_false(netfaults_clock(rig.net, "nobody", 1));
     assert_int_equal(world_wall_ms(&rig.over), before - 3600000);
     assert_int_equal(world_wall_ms(rig.client), before);
     assert_int_equal(world_now_us(&rig.over), world_now_us(rig.client));
@@ -558,6 +577,7 @@ int main(void) {
         cmocka_unit_test(closing_over_a_cut_link_takes_its_time_and_no_longer),
         cmocka_unit_test(connecting_over_a_cut_link),
         cmocka_unit_test(one_end_vanishes),
+        cmocka_unit_test(a_reset_ends_a_ghost),
         cmocka_unit_test(a_ghost_is_forgotten_with_the_network),
         cmocka_unit_test(damage_ends_a_connection),
         cmocka_unit_test(what_is_lost_comes_again_and_in_order),
