@@ -165,12 +165,14 @@ static int conclude(struct fleet_run *r) {
     if (r->watch == NULL) {
         return DALANG_OK;
     }
+    if (error_is(&r->failure, "usage") || error_is(&r->failure, "configuration")) {
+        return dalang_trouble(r->cl, &r->failure); /* of the children: nothing has begun */
+    }
     bool any = fleet_watch_report(r->watch);
     if (error_is_set(&r->failure)) {
-        int code = error_is(&r->failure, "usage") ? DALANG_USAGE : DALANG_FAILED;
         fprintf(stderr, "%s: %s\n", r->cl->program, r->failure.msg);
         error_clear(&r->failure);
-        return code;
+        return DALANG_FAILED;
     }
     if (!any) {
         fprintf(stderr, "%s: no agent ever connected\n", r->cl->program);

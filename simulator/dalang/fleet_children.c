@@ -1,6 +1,7 @@
 /* A fleet spread over processes: each child runs a part and writes what it has counted as lines of JSON. */
 #include "base/json.h"
 #include "base/mem.h"
+#include "simulator/dalang/commands.h"
 #include "simulator/dalang/fleet_command.h"
 #include "simulator/dalang/surroundings.h"
 #include <signal.h>
@@ -63,6 +64,22 @@ static void on_output(void *ctx, int stream, struct span bytes) {
     }
 }
 
+/* A mistake in options or files is every child's, and said as if there were no children. */
+static void describe_end(const struct child *c, const struct world_exit *e, struct error *err) {
+    static const char own[] = "dalang fleet: ";
+    struct span said = span_trim(e->started ? buf_span(&c->errors) : span_of(e->error_text));
+    bool usage = e->started && e->status == DALANG_USAGE,
+         configuration = e->started && e->status == DALANG_CONFIGURATION;
+    if ((usage || configuration) && span_starts_with(said, own)) {
+        said = span_sub(said, sizeof(own) - 1, SIZE_MAX);
+        error_set(err, usage ? "usage" : "configuration", "%.*s", (int)said.len, said.ptr);
+        return;
+    }
+    error_set(err, "fleet", "process %u of %u ended with %s %d%s%.*s", c->number, c->all->count,
+              e->signal != 0 ? "signal" : "status", e->signal != 0 ? e->signal : e->status, said.len > 0 ? ": " : "",
+              (int)said.len, said.len > 0 ? said.ptr : "");
+}
+
 static void on_child_exit(void *ctx, const struct world_exit *e) {
     struct child *c = ctx;
     struct fleet_children *all = c->all;
@@ -71,11 +88,7 @@ static void on_child_exit(void *ctx, const struct world_exit *e) {
     all->running--;
     if (!all->stopping || bad) {
         struct error err = ERROR_INIT;
-        struct span said = span_trim(buf_span(&c->errors));
-        error_set(&err, e->started && e->status == 2 ? "usage" : "fleet", "process %u of %u ended with %s %d%s%.*s",
-                  c->number, all->count, e->signal != 0 ? "signal" : "status", e->signal != 0 ? e->signal : e->status,
-                  said.len > 0 || !e->started ? ": " : "", e->started ? (int)said.len : 256,
-                  e->started ? (said.len > 0 ? said.ptr : "") : e->error_text);
+        describe_end(c, e, &err);
         all->failed(all->failed_ctx, &err);
     }
     if (all->stopping && all->running == 0 && all->done != NULL) {
