@@ -130,6 +130,7 @@ static const struct {
     {HEAD "- fault: {service: {name: rbac}}\n", "3:20: one of status, delay, hang, reset is wanted here"},
     {HEAD "- heal: some\n", "3:9: \"some\" is not all"},
     {HEAD "- include: other.yaml\n", "3:12: other.yaml cannot be read here"},
+    {HEAD "- include: [a.yaml]\n", "3:12: the name of a file is wanted here"},
     {HEAD "- include: {with: {a: b}}\n", "3:12: the key \"file\" is missing here"},
     {HEAD "- steps: {a: b}\n", "3:10: a list of steps is wanted here"},
     {HEAD "- steps:\n  - slep: 1s\n", "4:5: there is no step \"slep\"; did you mean \"sleep\"?"},

@@ -95,6 +95,14 @@ static const struct {
     {ONE "- fault: {partition: {a: \"${who}\"}}\n  when: \"a == a\"\n", "test.yaml:4", "fault",
      "every variable is known", "there is no ${who}"},
     {ONE "- file: {path: echo/tasks, remove: true}\n", "test.yaml:4", "file", "the file is changed", "echo/tasks"},
+    {ONE "- fault: {kill: orchestrator}\n- checkpoint: true\n", "test.yaml:5", "checkpoint", "the list of jobs",
+     "no answer: "},
+    {ONE "- fault: {kill: \"*\"}\n", "test.yaml:4", "fault", "the fault begins",
+     "not everything can be killed at once"},
+    {ONE "- fault: {half_close: {gone: \"*\"}}\n", "test.yaml:4", "fault", "the fault begins", "half_close.gone: name"},
+    {ONE "- fault: {service: {name: rbac, route: nowhere, status: 500, times: 0}}\n- fault: {certificate: {revoke: "
+         "nobody}}\n",
+     "test.yaml:5", "fault", "the fault begins", "nobody"},
     /* variables, time, blocks */
     {ONE "- log: \"${nothing.at.all}\"\n", "test.yaml:4", "log", "every variable is known",
      "there is no ${nothing.at.all}"},
