@@ -3,7 +3,7 @@
  * is bounded; strings survive quoting. Times, durations and base64 on the way. */
 #include "base/clock.h"
 #include "base/digest.h"
-#include "base/json_read.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include <assert.h>
 #include <string.h>
@@ -15,10 +15,6 @@ static void check_value(struct span text) {
     json_t *value = json_parse(text, "fuzz", &err);
     assert((value == NULL) == error_is_set(&err));
     error_clear(&err);
-    json_t *theirs = json_loadb(text.ptr, text.len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-    assert(theirs == NULL || (value != NULL ? json_equal(theirs, value) : text.len > JSON_DEPTH_MAX));
-    assert(theirs != NULL || json_read(text, false) == NULL);
-    json_decref(theirs);
     json_t *strict = json_parse_strict(text, "fuzz", NULL);
     assert(strict == NULL || json_equal(strict, value));
     if (value != NULL) {

@@ -1,7 +1,6 @@
 /* Helpers over jansson; see json.h. */
 #include "base/json.h"
 
-#include "base/json_read.h"
 #include "base/mem.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,12 +44,7 @@ static bool too_deep(struct span text) {
     return false;
 }
 
-/* Nearly everything is well formed: what is not is read a second time, for its error. */
 static json_t *parse_checked(struct span text, size_t flags, const char *kind, struct error *err) {
-    json_t *value = json_read(text, (flags & JSON_REJECT_DUPLICATES) != 0);
-    if (value != NULL) {
-        return value;
-    }
     if (too_deep(text)) {
         error_set(err, kind, "not valid JSON: nested deeper than %d", JSON_DEPTH_MAX);
         return NULL;

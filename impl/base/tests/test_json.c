@@ -1,4 +1,4 @@
-/* JSON is read and written as jansson does it. */
+/* JSON is read by jansson and written as jansson does it. */
 #include "base/json.h"
 #include "base/mem.h"
 
