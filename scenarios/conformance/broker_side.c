@@ -29,19 +29,23 @@ static const char rules_text[] =
 static const struct {
     const char *name, *broker, *rules, *server;
     bool without_v2;
+    const char *ours; /* what only our broker reads; for cases of the strict profile */
 } fixtures[] = {
-    {FIXTURE_ANY_CONFIG, "", ALLOW_ALL, "", false},
-    {FIXTURE_RULES, "", rules_text, "", false},
-    {FIXTURE_LIMITS, "max-connections: 3, max-message-size: 65536", ALLOW_ALL, "", false},
-    {FIXTURE_ONE, "max-connections: 1", ALLOW_ALL, "", false},
-    {FIXTURE_IDLE, "idle-timeout: 700", ALLOW_ALL, "", false},
-    {FIXTURE_V1_ONLY, "", ALLOW_ALL, "", true},
-    {FIXTURE_CRL, "crl-check-period: 50, expired-conn-throttle: 1", ALLOW_ALL, "ssl-crl-path: \"${crl}\"", false},
+    {FIXTURE_ANY_CONFIG, "", ALLOW_ALL, "", false, ""},
+    {FIXTURE_RULES, "", rules_text, "", false, ""},
+    {FIXTURE_LIMITS, "max-connections: 3, max-message-size: 65536", ALLOW_ALL, "", false, ""},
+    {FIXTURE_ONE, "max-connections: 1", ALLOW_ALL, "", false, ""},
+    {FIXTURE_IDLE, "idle-timeout: 700", ALLOW_ALL, "", false, ""},
+    {FIXTURE_V1_ONLY, "", ALLOW_ALL, "", true, ""},
+    {FIXTURE_CRL, "crl-check-period: 50, expired-conn-throttle: 1", ALLOW_ALL, "ssl-crl-path: \"${crl}\"", false, ""},
+    {FIXTURE_SPEC, "", rules_text, "", false,
+     "dalang: { spec-version-error: true, spec-ttl-expired: true, spec-destination-report: true, "
+     "spec-unauthorized: true }"},
     {FIXTURE_CONTROLLERS,
      "controller-uris: [\"wss://localhost:${k0}/server\", \"wss://localhost:${k1}/server\", "
      "\"wss://localhost:${k2}/server\"], "
      "controller-disconnection-graceperiod: \"1s\"",
-     ALLOW_ALL, "", false},
+     ALLOW_ALL, "", false, ""},
 };
 
 struct broker_side *broker_side(struct stage *s) {
@@ -70,6 +74,7 @@ static void configure(struct stage *s, size_t n) {
     text = str_printf("pcp-broker: { %s }", fixtures[n].broker);
     write_config(s, "pcp-broker.conf", text);
     mem_free(text);
+    write_config(s, "dalang.conf", fixtures[n].ours);
     text = str_printf("authorization: { version: 1, rules: [\n%s ] }", fixtures[n].rules);
     write_config(s, "authorization.conf", text);
     mem_free(text);
@@ -490,7 +495,7 @@ const char *http_get(struct stage *s, int who, const char *path, int *status) {
 static const struct conform_case *const tables[] = {
     broker_http_cases,    broker_tls_cases,      broker_frame_cases,      broker_codec_cases,
     broker_session_cases, broker_delivery_cases, broker_inventory_cases,  broker_rule_cases,
-    broker_limit_cases,   broker_life_cases,     broker_controller_cases,
+    broker_limit_cases,   broker_life_cases,     broker_controller_cases, broker_option_cases,
 };
 
 const struct conform_suite conform_broker = {

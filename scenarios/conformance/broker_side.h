@@ -12,6 +12,7 @@
 #define FIXTURE_V1_ONLY "v1 only"
 #define FIXTURE_CRL "crl"
 #define FIXTURE_CONTROLLERS "controllers"
+#define FIXTURE_SPEC "documented answers"
 #define FIXTURE_ANY_CONFIG "own" /* as when only an address is known, but it is our process: it may be stopped */
 
 struct broker_side {
@@ -42,6 +43,6 @@ const char *http_get(struct stage *s, int who, const char *path, int *status);
 
 extern const struct conform_case broker_http_cases[], broker_tls_cases[], broker_frame_cases[], broker_codec_cases[],
     broker_session_cases[], broker_delivery_cases[], broker_inventory_cases[], broker_rule_cases[],
-    broker_limit_cases[], broker_life_cases[], broker_controller_cases[];
+    broker_limit_cases[], broker_life_cases[], broker_controller_cases[], broker_option_cases[];
 
 #endif
