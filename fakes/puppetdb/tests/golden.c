@@ -29,6 +29,8 @@ struct golden *golden_load(size_t *count) {
     }
     if (dir != NULL) {
         closedir(dir);
+    }
+    if (all != NULL) {
         qsort(all, *count, sizeof *all, by_name);
     }
     return all;
