@@ -6,6 +6,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "fakes/puppetdb/puppetdb.h"
+#include "simulator/fleet/credentials.h"
 #include "simulator/fleet/fleet_name.h"
 #include "simulator/fleet/shared_fetch.h"
 #include "simulator/fleet/virtual_process.h"
@@ -235,12 +236,16 @@ X509 *real_agents_certificate(const struct real_agents *a, const char *name) {
     return m != NULL ? real_credential_cert(m->credential) : NULL;
 }
 
-bool real_agents_renew(struct real_agents *a, const char *name, struct error *err) {
+bool real_agents_renew(struct real_agents *a, const char *name, bool expired, struct error *err) {
     struct one *m = map_get_cstr(&a->by_name, name);
+    if (m == NULL) {
+        return error_set(err, "fault", "%s is no agent", name);
+    }
+    int64_t now = world_wall_ms(a->opts.world);
     struct real_credential *fresh =
-        m != NULL ? certs_mint(a->opts.ca, name, a->key, world_wall_ms(a->opts.world), err) : NULL;
+        expired ? credential_expired(a->opts.ca, name, now, err) : certs_mint(a->opts.ca, name, a->key, now, err);
     if (fresh == NULL) {
-        return m != NULL || error_set(err, "fault", "%s is no agent", name);
+        return false;
     }
     bool up = m->agent != NULL;
     real_agents_kill(a, name);

@@ -28,7 +28,7 @@ bool real_agents_kill(struct real_agents *a, const char *name); /* false: there 
 bool real_agents_start(struct real_agents *a, const char *name);
 /* Its certificate; X509_free() it. NULL: there is none of that name. */
 X509 *real_agents_certificate(const struct real_agents *a, const char *name);
-/* Another certificate, and it starts again with it. */
-bool real_agents_renew(struct real_agents *a, const char *name, struct error *err);
+/* Another certificate (one whose time is over), and it starts again with it. */
+bool real_agents_renew(struct real_agents *a, const char *name, bool expired, struct error *err);
 
 #endif

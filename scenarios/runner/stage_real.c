@@ -251,8 +251,11 @@ static bool revoke(void *ctx, const char *name, struct error *err) {
     return ok && stack_reload_tls(s->stack, err);
 }
 
+static bool expire(void *ctx, const char *name, struct error *err) {
+    return real_agents_renew(((struct stage_real *)ctx)->agents, name, true, err);
+}
 static bool renew(void *ctx, const char *name, struct error *err) {
-    return real_agents_renew(((struct stage_real *)ctx)->agents, name, err);
+    return real_agents_renew(((struct stage_real *)ctx)->agents, name, false, err);
 }
 
 /* ---- the stage's functions */
@@ -370,6 +373,7 @@ struct stage *stage_real_new(const struct stage_opts *opts, struct error *err) {
                                                             .start = start_host,
                                                             .service = service,
                                                             .revoke = revoke,
+                                                            .expire = expire,
                                                             .renew = renew,
                                                             .ctx = s},
                                 opts->seed);

@@ -97,6 +97,9 @@ static bool service(void *ctx, const char *name, const json_t *fault, struct err
 static bool revoke(void *ctx, const char *name, struct error *err) {
     return simulated_revoke(((struct stage_sim *)ctx)->simulated, name, err);
 }
+static bool expire(void *ctx, const char *name, struct error *err) {
+    return simulated_expire(((struct stage_sim *)ctx)->simulated, name, err);
+}
 static bool renew(void *ctx, const char *name, struct error *err) {
     return simulated_renew(((struct stage_sim *)ctx)->simulated, name, err);
 }
@@ -247,10 +250,13 @@ struct stage *stage_sim_new(const struct stage_opts *opts, struct error *err) {
         free_stage(&s->base, NULL);
         return NULL;
     }
-    s->faults = faults_new(
-        s->sim,
-        &(struct faults_hooks){
-            .crash = crash, .restart = restart, .service = service, .revoke = revoke, .renew = renew, .ctx = s});
+    s->faults = faults_new(s->sim, &(struct faults_hooks){.crash = crash,
+                                                          .restart = restart,
+                                                          .service = service,
+                                                          .revoke = revoke,
+                                                          .expire = expire,
+                                                          .renew = renew,
+                                                          .ctx = s});
     s->base.stack = simulated_stack(s->simulated);
     s->base.world = sim_host(s->sim, "client");
     s->base.modules_world = sim_host(s->sim, "puppetserver");

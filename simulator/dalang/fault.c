@@ -67,7 +67,8 @@ static const struct command_line *fault_line(struct fault_args *a) {
         "  '{\"clock\": {\"host\": \"orchestrator\", \"jump\": \"-1h\"}}'                              for good; no "
         "\"for\"\n"
         "  '{\"certificate\": {\"revoke\": \"node-0001.example.com\"}, \"for\": \"10s\"}'              then it gets "
-        "another one",
+        "another one\n"
+        "  '{\"certificate\": {\"expire\": \"node-0001.example.com\"}}'                            its time is over",
         table};
     a = a != NULL ? a : &unused;
     size_t n = 0;

@@ -525,19 +525,22 @@ static void renew_certificate(struct faults *f, struct active *a) {
 
 static bool begin_certificate(struct faults *f, const json_t *o, const json_t *spec, struct active **out,
                               struct error *err) {
-    static const char *const keys[] = {"revoke", NULL};
-    const char *name = json_str(o, "revoke");
+    static const char *const keys[] = {"revoke", "expire", NULL};
+    const char *revoke = json_str(o, "revoke"), *expire = json_str(o, "expire");
+    const char *name = revoke != NULL ? revoke : expire;
     (void)spec;
-    if (!json_is_object(o) || !only_keys(o, "certificate", keys, err) || name == NULL) {
-        return error_is_set(err) ? false : wrong(err, "certificate.revoke", "a name is wanted");
+    if (!json_is_object(o) || !only_keys(o, "certificate", keys, err) || (revoke == NULL) == (expire == NULL)) {
+        return error_is_set(err) ? false : wrong(err, "certificate", "a name to revoke or to expire is wanted");
     }
     if (f == NULL) {
         return true;
     }
-    if (f->hooks.revoke == NULL) {
-        return error_set(err, "fault/unsupported", "no certificate can be revoked here");
+    bool (*begin)(void *, const char *, struct error *) = revoke != NULL ? f->hooks.revoke : f->hooks.expire;
+    if (begin == NULL) {
+        return error_set(err, "fault/unsupported", "no certificate can be %s here",
+                         revoke != NULL ? "revoked" : "made to expire");
     }
-    if (!f->hooks.revoke(f->hooks.ctx, name, err)) {
+    if (!begin(f->hooks.ctx, name, err)) {
         return false;
     }
     if (f->hooks.renew != NULL) {

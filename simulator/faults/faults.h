@@ -25,6 +25,7 @@
  *   {"clock": {"host": HOST, "jump": "-1h", "drift_ppm": 200}}
  *   {"service": {"name": "rbac", …}}                the rest is the fake's own fault body (harness.md §7)
  *   {"certificate": {"revoke": NAME}}               and NAME gets a new one when the fault ends
+ *   {"certificate": {"expire": NAME}}               NAME starts again with one that is no longer valid, till then
  *
  * <duration>: "200ms", {"uniform": ["1ms", "9ms"]}, {"lognormal": {"p50": …, "p99": …}}, {"exponential": "1s"}. */
 #ifndef DALANG_SIMULATOR_FAULTS_H
@@ -40,6 +41,7 @@ struct faults_hooks {
     /* fault: as above, without "for"; NULL: ends every fault of that service. */
     bool (*service)(void *ctx, const char *name, const json_t *fault, struct error *err);
     bool (*revoke)(void *ctx, const char *name, struct error *err);
+    bool (*expire)(void *ctx, const char *name, struct error *err);
     bool (*renew)(void *ctx, const char *name, struct error *err); /* gives it a new certificate */
     void *ctx;
 };
@@ -53,8 +55,8 @@ void faults_free(struct faults *f); /* heals first; what is down stays down */
 bool faults_apply(struct faults *f, const json_t *spec, struct error *err);
 /* The same without doing it: is it well-formed? */
 bool faults_check(const json_t *spec, struct error *err);
-/* The body of a service fault as the fakes take it (harness.md §7): "route" ("GET /pdb/query") is their method and path,
- * "delay" ("2s") their delay_ms. New reference. */
+/* The body of a service fault as the fakes take it (harness.md §7): "route" ("GET /pdb/query") is their method and
+ * path, "delay" ("2s") their delay_ms. New reference. */
 json_t *service_fault_body(const json_t *fault);
 /* Ends every fault that lasts and starts again what is down. False: something could not be started. */
 bool faults_heal(struct faults *f, struct error *err);

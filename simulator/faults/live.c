@@ -248,8 +248,8 @@ static bool renew(struct lasting *l, struct error *err) {
 }
 
 static bool begin_certificate(struct live_faults *f, const json_t *o, const json_t *spec, struct error *err) {
-    const char *name = json_str(o, "revoke");
-    if (!f->hooks.revoke(f->hooks.ctx, name, err)) {
+    const char *revoke = json_str(o, "revoke"), *name = revoke != NULL ? revoke : json_str(o, "expire");
+    if (!(revoke != NULL ? f->hooks.revoke : f->hooks.expire)(f->hooks.ctx, name, err)) {
         return false;
     }
     end_after(lasting_new(f, renew, name), json_object_get(spec, "for"));

@@ -14,6 +14,7 @@ struct live_faults_hooks {
     bool (*start)(void *ctx, const char *host, struct error *err);
     bool (*service)(void *ctx, const char *name, const json_t *fault, struct error *err); /* fault NULL: all end */
     bool (*revoke)(void *ctx, const char *name, struct error *err);
+    bool (*expire)(void *ctx, const char *name, struct error *err);
     bool (*renew)(void *ctx, const char *name, struct error *err);
     void *ctx;
 };

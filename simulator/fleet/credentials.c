@@ -165,3 +165,15 @@ struct real_credential *credentials_for(struct credentials *c, const char *certn
     }
     return credential;
 }
+
+struct real_credential *credential_expired(struct certs_ca *ca, const char *certname, int64_t now_ms,
+                                           struct error *err) {
+    struct certs_issue what = {
+        .common_name = span_of(certname), .client_only = true, .now_ms = now_ms, .not_after_ms = now_ms - 1000};
+    EVP_PKEY *key = certs_key_new(CERTS_KEY_EC_P256);
+    X509 *cert = certs_issue(ca, &what, key, err);
+    struct real_credential *c = cert != NULL ? real_credential_new(cert, key) : NULL;
+    X509_free(cert);
+    EVP_PKEY_free(key);
+    return c;
+}

@@ -20,4 +20,9 @@ struct real_credential *credentials_for(struct credentials *c, const char *certn
 /* The certnames found in the directory, sorted; world_names_free() them. Error kind "certs/file": no pair is there. */
 bool credentials_names(struct credentials *c, char ***names, size_t *count, struct error *err);
 
+/* For faults: one with a key of its own whose time was over a second before now. Error kinds: those of certs_issue().
+ */
+struct real_credential *credential_expired(struct certs_ca *ca, const char *certname, int64_t now_ms,
+                                           struct error *err);
+
 #endif

@@ -45,18 +45,19 @@ void local_kill_real_agent(struct real_agent *r) {
     }
 }
 
-static bool issue_certificate(struct local *l, const struct real_agent *r, struct error *err) {
+static bool issue_certificate(struct local *l, const struct real_agent *r, bool expired, struct error *err) {
     struct certs_paths paths = {NULL, NULL};
+    int64_t now = world_wall_ms(l->opts.world);
     struct certs_issue what = {
-        .common_name = span_of(r->name), .client_only = true, .now_ms = world_wall_ms(l->opts.world)};
+        .common_name = span_of(r->name), .client_only = true, .now_ms = now, .not_after_ms = expired ? now - 1000 : 0};
     bool ok = certs_dir_issue(l->ca, l->opts.dir, &what, &paths, err);
     certs_paths_free(&paths);
     return ok;
 }
 
-bool local_renew_real_agent(struct local *l, struct real_agent *r, struct error *err) {
+bool local_renew_real_agent(struct local *l, struct real_agent *r, bool expired, struct error *err) {
     bool up = r->agent != NULL;
-    if (!issue_certificate(l, r, err) || !world_tls_reload(r->tls, err)) {
+    if (!issue_certificate(l, r, expired, err) || !world_tls_reload(r->tls, err)) {
         return false;
     }
     local_kill_real_agent(r);
@@ -75,7 +76,7 @@ static bool start_real_agent(struct local *l, uint32_t index, struct error *err)
     char *cert = str_printf("%s/certs/%s.pem", l->opts.dir, r->name),
          *key = str_printf("%s/certs/%s.key", l->opts.dir, r->name);
     bool ok = world_file_mkdir(w, r->spool, 0750, true, err) && world_file_mkdir(w, r->cache, 0750, true, err) &&
-              issue_certificate(l, r, err) && write_puppet_conf(l, r, cert, key, err) &&
+              issue_certificate(l, r, false, err) && write_puppet_conf(l, r, cert, key, err) &&
               local_know_node(l, r->name, index + 1, err);
     if (ok) {
         r->tls = world_tls_new(

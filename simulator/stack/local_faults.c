@@ -153,16 +153,33 @@ static bool revoke(void *ctx, const char *name, struct error *err) {
     return true;
 }
 
-static bool renew(void *ctx, const char *name, struct error *err) {
-    struct local *l = ctx;
-    struct real_agent *r = real_agent_named(l, name);
-    if (r != NULL) {
-        return local_renew_real_agent(l, r, err);
-    }
+static struct real_credential *mint(struct local *l, const char *name, int64_t now_ms, struct error *err) {
     EVP_PKEY *key = certs_key_new(CERTS_KEY_EC_P256);
-    struct real_credential *fresh = certs_mint(l->ca, name, key, world_wall_ms(l->opts.world), err);
+    struct real_credential *fresh = certs_mint(l->ca, name, key, now_ms, err);
     EVP_PKEY_free(key);
-    return fresh != NULL && fleet_renew(l->fleet, name, fresh);
+    return fresh;
+}
+
+static bool change_certificate(struct local *l, const char *name, bool expired, struct error *err) {
+    struct real_agent *r = real_agent_named(l, name);
+    int64_t now = world_wall_ms(l->opts.world);
+    if (r != NULL) {
+        return local_renew_real_agent(l, r, expired, err);
+    }
+    if (l->fleet == NULL) {
+        return error_set(err, "fault", "certificate.expire: %s is no agent of this process", name);
+    }
+    struct real_credential *fresh = expired ? credential_expired(l->ca, name, now, err) : mint(l, name, now, err);
+    return fresh != NULL && (fleet_renew(l->fleet, name, fresh) ||
+                             error_set(err, "fault", "certificate.expire: %s is no agent of this process", name));
+}
+
+static bool expire(void *ctx, const char *name, struct error *err) {
+    return change_certificate(ctx, name, true, err);
+}
+
+static bool renew(void *ctx, const char *name, struct error *err) {
+    return change_certificate(ctx, name, false, err);
 }
 
 /* ---- for local.c and its users */
@@ -175,6 +192,7 @@ void local_make_faulty(struct local *l) {
                                       .start = start_part,
                                       .service = service,
                                       .revoke = revoke,
+                                      .expire = expire,
                                       .renew = renew,
                                       .ctx = l};
     l->faults = live_faults_new(l->opts.world, l->net, &hooks, l->opts.seed);

@@ -51,8 +51,8 @@ bool local_start_real_agents(struct local *l, struct error *err);
 void local_free_real_agents(struct local *l);
 void local_launch_real_agent(struct local *l, struct real_agent *r); /* when it is down */
 void local_kill_real_agent(struct real_agent *r);
-/* Another certificate, and it starts again with it. */
-bool local_renew_real_agent(struct local *l, struct real_agent *r, struct error *err);
+/* Another certificate (one whose time is over), and it starts again with it. */
+bool local_renew_real_agent(struct local *l, struct real_agent *r, bool expired, struct error *err);
 /* Tells PuppetDB the facts of an agent. */
 bool local_know_node(struct local *l, const char *name, uint32_t number, struct error *err);
 

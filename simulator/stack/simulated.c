@@ -448,17 +448,26 @@ bool simulated_revoke(struct simulated *s, const char *certname, struct error *e
     return true;
 }
 
-bool simulated_renew(struct simulated *s, const char *certname, struct error *err) {
+static bool change_certificate(struct simulated *s, const char *certname,
+                               void (*change)(struct world *host, const char *common_name), struct error *err) {
     struct sim_agent *a = map_get_cstr(&s->by_name, certname);
     if (a == NULL) {
         return error_set(err, "usage", "%s is no agent", certname);
     }
-    sim_tls_forget(a->host, certname);
+    change(a->host, certname);
     if (a->agent == NULL) {
         return true; /* whoever starts it again */
     }
     simulated_crash(s, certname, SIM_CRASH_KILL);
     return launch(a, err);
+}
+
+bool simulated_expire(struct simulated *s, const char *certname, struct error *err) {
+    return change_certificate(s, certname, sim_tls_expire, err);
+}
+
+bool simulated_renew(struct simulated *s, const char *certname, struct error *err) {
+    return change_certificate(s, certname, sim_tls_forget, err);
 }
 
 void simulated_free(struct simulated *s) {

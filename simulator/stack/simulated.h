@@ -43,9 +43,10 @@ const char *simulated_agent_name(const struct simulated *s, uint32_t index);
 /* kill -9 of an agent, a broker or the orchestrator ("broker-1", "orchestrator", or a certname), and its return. */
 bool simulated_crash(struct simulated *s, const char *component, enum sim_crash_kind kind);
 bool simulated_restart(struct simulated *s, const char *component, struct error *err);
-/* An agent's certificate is revoked, and brokers and orchestrator get the new list; it gets another one and starts
- * again with it. */
+/* An agent's certificate is revoked, and brokers and orchestrator get the new list; it gets one whose time is over, or
+ * another good one, and starts again with it. */
 bool simulated_revoke(struct simulated *s, const char *certname, struct error *err);
+bool simulated_expire(struct simulated *s, const char *certname, struct error *err);
 bool simulated_renew(struct simulated *s, const char *certname, struct error *err);
 uint64_t simulated_programs_started(const struct simulated *s);
 /* Frees all cores at once, and programs with them; the sim stays. */

@@ -150,23 +150,30 @@ static bool are_there(struct world *host, const struct world_tls_files *files) {
     return true;
 }
 
-struct world_tls_files sim_tls_files(struct world *host, const char *common_name) {
+static struct own_files *own_files(struct world *host, const char *common_name, int64_t not_after_ms) {
     struct map *own = &host_of(host)->tls_files;
     struct own_files *known = map_get_cstr(own, common_name);
-    if (known != NULL && are_there(host, &known->files)) {
-        return known->files;
-    }
     const char *names[] = {common_name, "localhost"};
-    const struct sim_certificate *cert =
-        sim_issue(sim_of(host),
-                  &(struct sim_certificate_opts){.common_name = common_name, .alt_names = names, .alt_name_count = 2});
     if (known == NULL) {
         known = mem_zalloc(sizeof(*known));
         map_put(own, span_of(common_name), known);
     }
-    known->cert = cert;
-    known->files = sim_tls_files_of(host, cert);
-    return known->files;
+    known->cert = sim_issue(sim_of(host), &(struct sim_certificate_opts){.common_name = common_name,
+                                                                         .alt_names = names,
+                                                                         .alt_name_count = 2,
+                                                                         .not_after_ms = not_after_ms});
+    known->files = sim_tls_files_of(host, known->cert);
+    return known;
+}
+
+struct world_tls_files sim_tls_files(struct world *host, const char *common_name) {
+    const struct own_files *known = map_get_cstr(&host_of(host)->tls_files, common_name);
+    bool good = known != NULL && are_there(host, &known->files);
+    return good ? known->files : own_files(host, common_name, 0)->files;
+}
+
+void sim_tls_expire(struct world *host, const char *common_name) {
+    own_files(host, common_name, world_wall_ms(host) - 1000);
 }
 
 const struct sim_certificate *sim_tls_certificate(struct world *host, const char *common_name) {

@@ -155,6 +155,8 @@ void sim_revoke(struct sim *sim, const struct sim_certificate *cert);
 struct world_tls_files sim_tls_files(struct world *host, const char *common_name);
 /* The certificate that sim_tls_files() issued; NULL when there is none. */
 const struct sim_certificate *sim_tls_certificate(struct world *host, const char *common_name);
+/* From now on sim_tls_files() gives one whose time was over a second ago. */
+void sim_tls_expire(struct world *host, const char *common_name);
 /* The next sim_tls_files() issues a new one. */
 void sim_tls_forget(struct world *host, const char *common_name);
 /* Writes what has been revoked by now into the list that sim_tls_files() wrote; nothing where there is none. */

@@ -136,18 +136,24 @@ static void agents(void **state) {
     await(tasks_run, NULL, "a task runs on all of them");
 }
 
-static unsigned refusals(void) {
+struct saying {
+    const char *text;
+    unsigned before;
+};
+
+static unsigned occurrences(const char *text) {
     char *log = read_file(rig.stack_dir, "logs/dalang.log");
     unsigned count = 0;
-    for (const char *at = log; (at = strstr(at, "certificate revoked")) != NULL; at++) {
+    for (const char *at = log; (at = strstr(at, text)) != NULL; at++) {
         count++;
     }
     mem_free(log);
     return count;
 }
 
-static bool is_refused(void *ctx) {
-    return refusals() > *(unsigned *)ctx;
+static bool is_said_again(void *ctx) {
+    const struct saying *s = ctx;
+    return occurrences(s->text) > s->before;
 }
 
 static void certificates(void **state) {
@@ -155,12 +161,20 @@ static void certificates(void **state) {
     (void)state;
     for (size_t i = 0; i < 2; i++) {
         char *revoked = str_printf("{\"certificate\": {\"revoke\": \"%s\"}}", names[i]);
-        unsigned before = refusals();
+        unsigned before = occurrences("certificate revoked");
         FAULT(revoked);
         await_gone(names[i]);
-        await(is_refused, &before, "the agent comes back and is refused");
+        await(is_said_again, &(struct saying){"certificate revoked", before}, "the agent comes back and is refused");
         FAULT("--heal");
         await_connected(names[i]);
+        char *expired = str_printf("{\"certificate\": {\"expire\": \"%s\"}}", names[i]);
+        before = occurrences("certificate expired");
+        FAULT(expired);
+        await_gone(names[i]);
+        await(is_said_again, &(struct saying){"certificate expired", before}, "the agent is told why it is refused");
+        FAULT("--heal");
+        await_connected(names[i]);
+        mem_free(expired);
         mem_free(revoked);
     }
 }
@@ -333,6 +347,10 @@ static void wrong_uses(void **state) {
          .code = 2,
          .out = "",
          .err = "dalang fault: certificate.revoke: orchestrator is no agent of this process\n"},
+        {.argv = {"dalang", "fault", "{\"certificate\": {\"expire\": \"broker-1\"}}"},
+         .code = 2,
+         .out = "",
+         .err = "dalang fault: certificate.expire: broker-1 is no agent of this process\n"},
         {.argv = {"dalang", "fault", "{\"service\": {\"name\": \"ldap\"}}"},
          .code = 2,
          .out = "",

@@ -51,6 +51,11 @@ static bool revoke(void *ctx, const char *name, struct error *err) {
     buf_printf(&((struct bench *)ctx)->did, "revoke:%s ", name);
     return strcmp(name, "nobody") != 0 || error_set(err, "fault", "nobody has none");
 }
+static bool expire(void *ctx, const char *name, struct error *err) {
+    (void)err;
+    buf_printf(&((struct bench *)ctx)->did, "expire:%s ", name);
+    return true;
+}
 static bool renew(void *ctx, const char *name, struct error *err) {
     (void)err;
     buf_printf(&((struct bench *)ctx)->did, "renew:%s ", name);
@@ -69,6 +74,7 @@ static void setup(struct bench *bench) {
                                                            .start = start_host,
                                                            .service = service,
                                                            .revoke = revoke,
+                                                           .expire = expire,
                                                            .renew = renew,
                                                            .ctx = bench},
                                1);
@@ -172,8 +178,8 @@ static void services_and_certificates_are_mended(void **state) {
     setup(&bench);
     apply(&bench, "{\"service\": {\"name\": \"rbac\", \"status\": 500}, \"for\": \"1s\"}");
     apply(&bench, "{\"certificate\": {\"revoke\": \"node-1\"}, \"for\": \"2s\"}");
-    apply(&bench, "{\"certificate\": {\"revoke\": \"node-2\"}}");
-    expect(&bench, "break:rbac revoke:node-1 revoke:node-2 ");
+    apply(&bench, "{\"certificate\": {\"expire\": \"node-2\"}}");
+    expect(&bench, "break:rbac revoke:node-1 expire:node-2 ");
     run_for(&bench, SIM_HOUR);
     expect(&bench, "mend:rbac renew:node-1 ");
     heal(&bench);
@@ -218,6 +224,9 @@ static void what_is_refused(void **state) {
         {"{\"clock\": {\"host\": \"orchestrator\", \"drift_ppm\": 9}}", "fault/unsupported",
          "clock: clocks jump in the real world, they do not drift"},
         {"{\"certificate\": {\"revoke\": \"nobody\"}}", "fault", "nobody has none"},
+        {"{\"certificate\": {}}", "fault", "certificate: a name to revoke or to expire is wanted"},
+        {"{\"certificate\": {\"revoke\": \"node-1\", \"expire\": \"node-2\"}}", "fault",
+         "certificate: a name to revoke or to expire is wanted"},
         {"{\"pause\": \"node-1\"}", "fault/unsupported",
          "pause: this fault is one of the simulated world: worlds: [sim]"},
         {"{\"disk\": {\"host\": \"node-1\", \"full\": true}}", "fault/unsupported",
