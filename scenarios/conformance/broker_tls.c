@@ -66,8 +66,7 @@ static void foreign_ca(struct stage *s) {
 }
 
 /* Certificates that the CA signed but that name nobody. */
-static void nobody(struct stage *s, const struct certs_issue *issue) {
-    struct link *l = with(s, issue);
+static void refused_or_closed(struct stage *s, struct link *l) {
     struct link_event *e = next_event(s, l);
     char *why;
     bool refused = event_is(s, l, e, "refused", &why);
@@ -78,6 +77,10 @@ static void nobody(struct stage *s, const struct certs_issue *issue) {
             {ALL, "close 4003 *"}, {ALL, "close 4002 *"}, {REF, "close 1011 *"}, {REF, "end"}, {0, NULL}};
         expects_any(s, l, answers);
     }
+}
+
+static void nobody(struct stage *s, const struct certs_issue *issue) {
+    refused_or_closed(s, with(s, issue));
 }
 
 static void only_alternative_names(struct stage *s) {
@@ -94,6 +97,24 @@ static void name_with_nul(struct stage *s) {
 static void name_with_slash(struct stage *s) {
     struct certs_issue i = {.common_name = SPAN("client01.example.com/agent")};
     nobody(s, &i);
+}
+
+/* Which of two names would it be? */
+static void two_names(struct stage *s) {
+    struct certs_issue i = {.common_name = SPAN("client01.example.com"), .now_ms = world_wall_ms(s->world)};
+    if (s->ca == NULL) {
+        skips(s, "needs the CA's key, to make a certificate");
+    }
+    X509 *cert = certs_issue(s->ca, &i, s->key, NULL);
+    X509_NAME *name = X509_NAME_dup(X509_get_subject_name(cert));
+    X509_NAME_add_entry_by_NID(name, NID_commonName, MBSTRING_UTF8, (const unsigned char *)"client02.example.com", -1,
+                               -1, 0);
+    X509_set_subject_name(cert, name);
+    X509_NAME_free(name);
+    X509_sign(cert, certs_ca_key(s->ca), EVP_sha256());
+    struct dial d = {.version = 2, .type = "agent", .credential = real_credential_new(cert, s->key)};
+    X509_free(cert);
+    refused_or_closed(s, dials(s, &d));
 }
 
 static void revoked(struct stage *s) {
@@ -143,6 +164,8 @@ const struct conform_case broker_tls_cases[] = {
      NULL, NULL, true},
     {"broker/tls/slash-001", "A common name that holds a slash is nobody.", "pcp.md §2, §9.1", "obs-close-01",
      name_with_slash, NULL, NULL, true},
+    {"broker/tls/several-001", "A certificate with two common names is nobody.", "pcp.md §9.1", "obs-close-01",
+     two_names, NULL, NULL, true},
     {"broker/tls/revoked-001", "A revoked certificate does not get in once the list says so.", "pcp.md §16",
      "obs-http-05", revoked, NULL, FIXTURE_CRL, false},
     {NULL, NULL, NULL, NULL, NULL, NULL, NULL, false},

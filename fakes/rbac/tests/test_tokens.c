@@ -1,4 +1,5 @@
 /* Login, lifetimes, labels, checks, revocation, lock-out (rbac.md §4, §17). */
+#include "base/digest.h"
 #include "base/mem.h"
 #include "bench.h"
 #include <setjmp.h>
@@ -47,6 +48,23 @@ static void a_login_gives_a_token_that_names_its_user(void **state) {
     assert_non_null(json_str(who, "last_login"));
     assert_json(json_deep_copy(json_object_get(who, "role_ids")), quoted("[2]"));
     json_decref(who);
+    mem_free(token);
+}
+
+/* Nobody who reads the service's memory or state finds a token, and none is found by its text. */
+static void tokens_are_kept_as_digests(void **state) {
+    char *token = login(state, "noor", "quietstone", "'client': 'c'"), digest[SHA256_HEX_LEN + 1];
+    const struct rbac_token *t = rbac_token_find(((struct bench *)*state)->rbac->model, span_of(token));
+    sha256_hex(span_of(token), digest);
+    assert_non_null(t);
+    assert_string_equal(t->digest, digest);
+    assert_null(memmem(t, sizeof(*t), token, strlen(token)));
+    assert_null(rbac_token_find(((struct bench *)*state)->rbac->model, span_of(digest)));
+    json_t *dump = call(state, "GET", "/_fake/state", NULL, NULL, 200);
+    char *text = json_text(dump);
+    assert_null(strstr(text, token));
+    mem_free(text);
+    json_decref(dump);
     mem_free(token);
 }
 
@@ -309,6 +327,7 @@ static void a_client_may_leave_while_its_password_is_checked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         T(a_login_gives_a_token_that_names_its_user),
+        T(tokens_are_kept_as_digests),
         T(wrong_logins_are_all_answered_alike),
         T(lifetimes_are_read_as_documented),
         T(labels_are_checked),

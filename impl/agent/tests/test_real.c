@@ -149,6 +149,33 @@ static void parameters_are_not_kept(void **state) {
     assert_null(strstr(r->output.ptr, "s3cr3t-word"));
 }
 
+/* What a task is given is its own business: whoever lists the processes sees none of it. (The shell's own words only:
+ * a grep would be seen with the secret.) */
+static void parameters_are_in_no_process_list(void **state) {
+    static const char script[] = "#!/bin/sh\nread -r given\nsecret=s3cr3t\nsecret=$secret-word\n"
+                                 "case \"$given$PT_password\" in *$secret*) echo given;; esac\n"
+                                 "for f in /proc/[0-9]*/cmdline; do\n"
+                                 "  words=$(tr '\\0' ' ' 2>/dev/null <$f) || continue\n"
+                                 "  case $words in *$secret*) echo \"seen: $words\";; esac\ndone\nexit 0\n";
+    static const char *const methods[] = {"stdin", "environment", "both"};
+    for (size_t i = 0; i < sizeof(methods) / sizeof(methods[0]); i++) {
+        char *more = str_printf(",\"input_method\":\"%s\"", methods[i]);
+        char *text = real_task(*state, true, script, "{\"password\":\"s3cr3t-word\"}", more);
+        assert_string_equal(text, "{\"exitcode\":0,\"stdout\":\"given\\n\"}");
+        mem_free(text);
+        mem_free(more);
+    }
+}
+
+/* Parameters have names of their own in the environment: none takes the place of what programs go by. */
+static void parameters_change_no_variable(void **state) {
+    expect_task(*state,
+                "#!/bin/sh\necho $PT_PATH $PT_LD_PRELOAD $PT_IFS\n"
+                "case $PATH in *evil*) echo changed;; esac\necho ${LD_PRELOAD:-none} ${BASH_ENV:-none}\n",
+                "{\"PATH\":\"/evil\",\"LD_PRELOAD\":\"/evil.so\",\"IFS\":\"x\",\"BASH_ENV\":\"/evil.sh\"}",
+                "{\"exitcode\":0,\"stdout\":\"/evil /evil.so x\\nnone none\\n\"}");
+}
+
 static void files_directories_and_links_are_placed(void **state) {
     struct real *r = *state;
     real_serve(r, "/f/data.txt", SPAN("some data\n"));
@@ -252,6 +279,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(commands_run_in_the_login_shell, setup, teardown),
         cmocka_unit_test_setup_teardown(spool_files_and_their_modes, setup, teardown),
         cmocka_unit_test_setup_teardown(parameters_are_not_kept, setup, teardown),
+        cmocka_unit_test_setup_teardown(parameters_are_in_no_process_list, setup, teardown),
+        cmocka_unit_test_setup_teardown(parameters_change_no_variable, setup, teardown),
         cmocka_unit_test_setup_teardown(files_directories_and_links_are_placed, setup, teardown),
         cmocka_unit_test_setup_teardown(many_tasks_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_killed_group_is_still_told, setup, teardown),

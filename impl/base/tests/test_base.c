@@ -10,7 +10,12 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -273,8 +278,35 @@ static void wrong_options_are_named_with_the_nearest_known_one(void **state) {
     }
 }
 
+/* However early two secrets differ, all of both is read: here the last bytes lie on a page that must not be. */
+static void secrets_are_compared_to_their_end(void **state) {
+    (void)state;
+    enum { PAGES = 4 };
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), len = (PAGES - 1) * page + 64;
+    char *guarded = mmap(NULL, PAGES * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *other = mem_zalloc(len);
+    assert_true(guarded != MAP_FAILED);
+    other[0] = 'x';
+    assert_false(secret_eq(span_bytes(other, len), span_bytes(guarded, len)));
+    assert_int_equal(mprotect(guarded + (PAGES - 1) * page, page, PROT_NONE), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        close(STDERR_FILENO); /* a sanitizer has something to say about it */
+        _exit(secret_eq(span_bytes(other, len), span_bytes(guarded, len)) ? 1 : 0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_false(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    munmap(guarded, PAGES * page);
+    mem_free(other);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(secrets_are_compared_to_their_end),
         cmocka_unit_test(spans_compare_split_and_parse),
         cmocka_unit_test(utf8_is_what_rfc_3629_allows),
         cmocka_unit_test(map_keeps_insertion_order_and_survives_removal_while_iterating),

@@ -1,8 +1,11 @@
 /* The listener: addresses, the bound of handshakes, storms, no descriptor left. */
 #include "world/tests/harness.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void listen_errors(void **state) {
@@ -72,6 +75,38 @@ static void handshakes_are_bounded(void **state) {
     host_free(&h);
     world_tls_free(server);
     world_tls_free(client);
+}
+
+/* A client that says its hello a byte at a time does not stay longer than one that says nothing. */
+static void a_handshake_that_trickles_ends(void **state) {
+    static const char hello[] = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"; /* of 512 bytes, never whole */
+    struct bench *b = *state;
+    bench_issue_name(b, "server");
+    struct world_tls_files sf = bench_files(b, "server");
+    struct world_tls *server = bench_tls(b, &sf);
+    struct host h = {0};
+    struct world_listen opts = {.host = "127.0.0.1", .tls = server, .handshake_timeout_ms = 50};
+    h.l = world_listen(b->w, &opts, host_on_accept, &h, NULL);
+    int slow = raw_connect(world_listener_port(h.l));
+    char byte;
+    bool ended = false;
+    size_t said = 0;
+    while (!ended) {
+        char next = said < sizeof(hello) - 1 ? hello[said] : 'x';
+        ended = send(slow, &next, 1, MSG_NOSIGNAL) < 0 || recv(slow, &byte, 1, MSG_DONTWAIT) == 0 ||
+                (errno != EAGAIN && errno != EWOULDBLOCK);
+        said++;
+        assert_true(said < 400); /* before it would have been whole */
+        real_world_turn(b->w, false);
+        poll(NULL, 0, 1);
+    }
+    struct real_counts counts;
+    real_world_counts(b->w, &counts);
+    assert_int_equal(counts.handshakes, 0);
+    assert_int_equal(h.count, 0);
+    close(slow);
+    host_free(&h);
+    world_tls_free(server);
 }
 
 static bool all_open(const struct end *ends, size_t count) {
@@ -156,8 +191,13 @@ static void listener_closed_during_handshakes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        CASE(listen_errors), CASE(listen_ipv6),        CASE(handshakes_are_bounded),
-        CASE(storm),         CASE(out_of_descriptors), CASE(listener_closed_during_handshakes),
+        CASE(listen_errors),
+        CASE(listen_ipv6),
+        CASE(handshakes_are_bounded),
+        CASE(a_handshake_that_trickles_ends),
+        CASE(storm),
+        CASE(out_of_descriptors),
+        CASE(listener_closed_during_handshakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
