@@ -221,7 +221,9 @@ void buf_reserve(struct buf *b, size_t more) {
 }
 
 void buf_append(struct buf *b, const void *bytes, size_t len) {
-    buf_reserve(b, len);
+    if (b->ptr == NULL || len >= b->cap - b->len) {
+        buf_reserve(b, len);
+    }
     if (len != 0) {
         memcpy(b->ptr + b->len, bytes, len);
     }

@@ -3,9 +3,11 @@
 #include "base/mem.h"
 #include "orchestrator/api/internal.h"
 #include "orchestrator/jobs/render.h"
+#include <assert.h>
 #include <string.h>
 
 enum { STREAM_BATCH = 500, STREAM_PENDING_MAX = 4 * 1024 * 1024, STREAM_BREATH_MS = 15000, STREAM_FULL_RETRY_MS = 100 };
+enum { PAGE_HEAD_MAX = 160 }; /* with three numbers, without the base of links */
 
 struct page {
     struct buf out;
@@ -24,25 +26,28 @@ static bool write_event(void *ctx, const struct store_event *e) {
     return true;
 }
 
+/* What stands before the items holds the last one's number: its place is kept free until that is known, so that the
+ * items need not be copied. */
 static void answer_page(struct api_call *call, int64_t job, int64_t start) {
     struct page p = {.first = true, .next = start};
     struct error err = ERROR_INIT;
-    struct buf items = BUF_INIT;
-    bool ok = store_events(call->api->parts.store, job, start, -1, write_event, &p, &err);
-    items = p.out;
-    if (ok) {
-        struct buf out = BUF_INIT;
-        buf_printf(&out, "{\"next-events\":{\"id\":\"%s/jobs/%lld/events?start=%lld\",\"event\":\"%lld\"},\"items\":[",
+    struct buf head = BUF_INIT;
+    const size_t space = strlen(call->base) + PAGE_HEAD_MAX;
+    buf_reserve(&p.out, space);
+    p.out.len = space;
+    if (store_events(call->api->parts.store, job, start, -1, write_event, &p, &err)) {
+        buf_append_cstr(&p.out, "]}");
+        buf_printf(&head, "{\"next-events\":{\"id\":\"%s/jobs/%lld/events?start=%lld\",\"event\":\"%lld\"},\"items\":[",
                    call->base, (long long)job, (long long)p.next, (long long)p.next);
-        buf_append_span(&out, buf_span(&items));
-        buf_append_cstr(&out, "]}");
-        api_reply(call, 200, buf_span(&out));
-        buf_free(&out);
+        assert(head.len <= space);
+        memcpy(p.out.ptr + space - head.len, head.ptr, head.len);
+        api_reply(call, 200, span_sub(buf_span(&p.out), space - head.len, p.out.len));
     } else {
         api_reply_store_error(call, &err);
         error_clear(&err);
     }
-    buf_free(&items);
+    buf_free(&head);
+    buf_free(&p.out);
 }
 
 /* ---- streams */

@@ -216,6 +216,52 @@ static void events_are_read_from_any_id_on(void **state) {
     assert_int_equal(events_from(f, 1, 0, 1), 1);
 }
 
+static bool check_name(void *ctx, const struct store_event *e) {
+    struct fixture *f = ctx;
+    char name[32] = "";
+    if (e->node >= 0) {
+        snprintf(name, sizeof(name), "node-%lld", (long long)e->node);
+    }
+    assert_true(span_eq_cstr(e->node_name, name));
+    assert_int_equal(e->job_type, JOB_TASK);
+    f->rows++;
+    return true;
+}
+
+/* Few are looked up, of many events all names are read: no difference is seen. */
+static void events_know_the_names_of_many_nodes(void **state) {
+    struct fixture *f = *state;
+    struct error err = ERROR_INIT;
+    enum { NODES = 100 };
+    static const int64_t starts[][2] = {{0, 3 * NODES}, {10, 3 * NODES - 9}, {2 * NODES + 90, 11}, {3 * NODES, 1}};
+    struct store_batch *b = store_batch_new(f->store);
+    const struct store_job job = {.id = store_next_id(f->store, STORE_JOB_ID),
+                                  .type = JOB_TASK,
+                                  .state = JOB_RUNNING,
+                                  .command = SPAN("task"),
+                                  .node_count = NODES};
+    store_job_insert(b, &job);
+    for (uint32_t i = 0; i < NODES; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "node-%u", i);
+        store_node_insert(b, job.id, i, span_of(name), NODE_READY, TRANSPORT_PCP, 0);
+    }
+    store_commit(f->store, b, done, f);
+    for (int64_t i = 0; i < 3 * NODES - 1; i++) {
+        put_event(f, job.id, i * 37 % NODES, EVENT_NODE_RUNNING, "{}");
+    }
+    put_event(f, job.id, -1, EVENT_JOB_FINISHED, "{}");
+    settle(f);
+    for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+        f->rows = 0;
+        assert_true(store_events(f->store, job.id, starts[i][0], -1, check_name, f, &err));
+        assert_int_equal(f->rows, starts[i][1]);
+    }
+    f->rows = 0;
+    assert_true(store_events_by_node(f->store, job.id, check_name, f, &err));
+    assert_int_equal(f->rows, 3 * NODES - 1);
+}
+
 static bool take_node(void *ctx, const struct store_node *n) {
     struct fixture *f = ctx;
     f->ids[f->rows++] = n->index;
@@ -581,6 +627,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_commit_is_visible_only_when_it_is_durable, setup, teardown),
         cmocka_unit_test_setup_teardown(events_are_read_from_any_id_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(events_know_the_names_of_many_nodes, setup, teardown),
         cmocka_unit_test_setup_teardown(nodes_come_with_their_last_event, setup, teardown),
         cmocka_unit_test_setup_teardown(jobs_are_paged_sorted_and_filtered, setup, teardown),
         cmocka_unit_test_setup_teardown(ids_never_come_back, setup, teardown),
