@@ -199,6 +199,12 @@ void print_resource_counts(struct cli *cli, const json_t *result) {
     fputc('\n', cli->host->out);
 }
 
+/* Of an application that is not there orchestrators say either (application-orchestration.md §2.2). */
+static bool selects_nothing(const struct error *err) {
+    return error_is(err, "puppetlabs.orchestrator/empty-target") ||
+           error_is(err, "puppetlabs.orchestrator/unknown-target");
+}
+
 /* What the user can do about it. */
 static const char *advice(const struct cli *cli, const struct error *err) {
     static const struct {
@@ -233,7 +239,7 @@ static const char *advice(const struct cli *cli, const struct error *err) {
             return table[i].text;
         }
     }
-    if (error_is(err, "puppetlabs.orchestrator/empty-target") && cli->action != NULL) {
+    if (selects_nothing(err) && cli->action != NULL) {
         return "The selection is empty.";
     }
     return NULL;
@@ -258,7 +264,7 @@ int report_error(struct cli *cli, const struct error *err) {
     }
     fputc('\n', to);
     const char *next = advice(cli, err);
-    if (error_is(err, "puppetlabs.orchestrator/empty-target")) {
+    if (selects_nothing(err)) {
         fprintf(to, "%s selected no node.\n", selector_name(cli));
     } else if (next != NULL) {
         fprintf(to, "%s\n", next);

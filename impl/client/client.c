@@ -116,6 +116,7 @@ static const char *known_kind(const char *kind) {
         "puppetlabs.orchestrator/unknown-environment",
         "puppetlabs.orchestrator/empty-environment",
         "puppetlabs.orchestrator/empty-target",
+        "puppetlabs.orchestrator/unknown-target",
         "puppetlabs.orchestrator/unknown-task",
         "puppetlabs.orchestrator/unknown-plan",
         "puppetlabs.orchestrator/query-error",

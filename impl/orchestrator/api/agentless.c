@@ -94,8 +94,9 @@ static bool know_connections(struct api *api, struct error *err) {
 
 static void not_in_scope(struct api_call *call, const json_t *host) {
     struct error err = ERROR_INIT;
+    const char *environment = json_str(call->body, "environment");
     error_set_details(&err, "puppetlabs.orchestrator/empty-target",
-                      json_pack("{s:O}", "scope", json_object_get(call->body, "scope")),
+                      json_pack("{s:s, s:O}", "environment", environment != NULL ? environment : "", "target", host),
                       "The target %s is not in the scope", json_string_value(host));
     api_reply_error(call, &err);
     error_clear(&err);

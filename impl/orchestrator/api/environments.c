@@ -106,14 +106,22 @@ static void on_instances(void *ctx, json_t *answer, const struct error *err) {
     on_known(ctx, answer, err, false);
 }
 
+static bool may_have_applications(struct api_call *call) {
+    if (!call->api->parts.config->app_management) {
+        api_reply_no_app_management(call);
+        return false;
+    }
+    return true;
+}
+
 void environments_applications(struct api_call *call) {
-    if (read_name(call) != NULL) {
+    if (read_name(call) != NULL && may_have_applications(call)) {
         services_environments(call->api->parts.services, on_applications, call);
     }
 }
 
 void environments_instances(struct api_call *call) {
-    if (read_name(call) != NULL) {
+    if (read_name(call) != NULL && may_have_applications(call)) {
         services_environments(call->api->parts.services, on_instances, call);
     }
 }

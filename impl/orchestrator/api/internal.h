@@ -139,6 +139,8 @@ void add_permission(json_t *list, const char *object_type, const char *action, c
 /* Identifies the caller, checks the route's permission and body, then calls the route's handler. */
 void authenticate_call(struct api_call *call);
 void call_set_subject(struct api_call *call, json_t *user); /* the owner object of a user record */
+/* What has to do with applications while app-management is off (application-orchestration.md §2.2). */
+void api_reply_no_app_management(struct api_call *call);
 void api_reply_not_permitted(struct api_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- scopes (scope.c) */

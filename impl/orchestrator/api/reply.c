@@ -11,6 +11,8 @@ static const struct {
     {"puppetlabs.orchestrator/empty-environment", 400},
     {"puppetlabs.orchestrator/empty-target", 400},
     {"puppetlabs.orchestrator/dependency-cycle", 400},
+    {"puppetlabs.orchestrator/unknown-target", 404},
+    {"puppetlabs.orchestrator/app-management-disabled", 400},
     {"puppetlabs.orchestrator/puppetdb-error", 400},
     {"puppetlabs.orchestrator/query-error", 400},
     {"puppetlabs.orchestrator/not-permitted", 403},
@@ -108,6 +110,15 @@ void api_reply_invalid(struct api_call *call, const char *what, const json_t *va
     api_reply_error(call, &err);
     error_clear(&err);
     buf_free(&msg);
+}
+
+void api_reply_no_app_management(struct api_call *call) {
+    struct error err = ERROR_INIT;
+    error_set(&err, "puppetlabs.orchestrator/app-management-disabled",
+              "Application management is disabled. To enable it, set app-management: true in the orchestrator service "
+              "configuration.");
+    api_reply_error(call, &err);
+    error_clear(&err);
 }
 
 void api_reply_not_permitted(struct api_call *call, const char *format, ...) {

@@ -98,17 +98,25 @@ static void resolve_free(void *state) {
     mem_free(r);
 }
 
-static void empty_target(struct api_call *call, const json_t *scope, const char *environment) {
+/* Kinds, sentences and details as recorded (application-orchestration.md §2.2). text: NULL, or more than the recorded
+ * sentence tells. */
+static void empty_target(struct api_call *call, const json_t *scope, const char *environment, const char *text) {
     struct error err = ERROR_INIT;
+    const char *target = json_object_iter_key(json_object_iter((json_t *)(uintptr_t)scope));
+    const char *application = json_str(scope, "application");
     if (json_object_get(scope, "whole_environment") != NULL) {
         error_set_details(&err, "puppetlabs.orchestrator/empty-environment",
                           json_pack("{s:s}", "environment", environment), "No node is in environment %s", environment);
-        api_reply_error(call, &err);
-        error_clear(&err);
-        return;
+    } else if (application != NULL) {
+        error_set_details(&err, "puppetlabs.orchestrator/unknown-target",
+                          json_pack("{s:s, s:s}", "environment", environment, "target", application),
+                          "The target was not found%s%s: %s", environment[0] != '\0' ? " in environment " : "",
+                          environment, application);
+    } else {
+        error_set_details(&err, "puppetlabs.orchestrator/empty-target",
+                          json_pack("{s:s, s:s}", "environment", environment, "target", target), "%s",
+                          text != NULL ? text : "No nodes were found for the specified target. Nothing to do.");
     }
-    error_set_details(&err, "puppetlabs.orchestrator/empty-target", json_pack("{s:O}", "scope", scope),
-                      "The scope selects no node");
     api_reply_error(call, &err);
     error_clear(&err);
 }
@@ -120,7 +128,7 @@ static void resolved(struct api_call *call, json_t *certnames) {
     call->state = r.outer_state;
     call->free_state = r.outer_free;
     if (json_array_size(certnames) == 0 && !r.any) {
-        empty_target(call, r.scope, r.environment);
+        empty_target(call, r.scope, r.environment, NULL);
     } else {
         r.then(call, certnames);
     }
@@ -182,6 +190,11 @@ json_t *scope_group_query(const json_t *rules) {
 
 static void on_group_rules(void *ctx, json_t *rules, const struct error *err) {
     struct api_call *call = ctx;
+    const struct resolve *r = call->state;
+    if (err != NULL && error_is(err, "puppetlabs.orchestrator/empty-target")) { /* there is no such group */
+        empty_target(call, r->scope, r->environment, err->msg);
+        return;
+    }
     if (err != NULL) {
         api_reply_error(call, err);
         return;
@@ -220,6 +233,8 @@ static void resolve(struct api_call *call, const json_t *scope, const char *envi
         services_group_rules(call->api->parts.services, call->token, group, on_group_rules, call);
     } else if (json_object_get(scope, "whole_environment") != NULL) {
         resolve_environment(call, environment);
+    } else if (!call->api->parts.config->app_management) {
+        api_reply_no_app_management(call);
     } else {
         resolved(call, json_array()); /* no release without application orchestration knows any application */
     }

@@ -23,9 +23,8 @@ static const struct exchange callers[] = {
     FAILS(REVOKED, "GET", V1 "/jobs", NULL, 401, "puppetlabs.rbac/token-revoked", NULL),
     FAILS(TIMED_OUT, "GET", V1 "/jobs", NULL, 401, "puppetlabs.rbac/token-timed-out", NULL),
     FAILS(REVOKED_USER, "GET", V1 "/jobs", NULL, 401, "puppetlabs.rbac/user-revoked", NULL),
-    FAILS(NOBODY, "GET", V1 "/jobs", NULL, 403, "puppetlabs.rbac/permission-denied", "permission"),
-    FAILS(NOBODY, "POST", V1 "/command/stop", "{\"job\": \"1\"}", 403, "puppetlabs.rbac/permission-denied",
-          "permission"),
+    FAILS(NOBODY, "GET", V1 "/jobs", NULL, 403, "not-permitted", ""),
+    FAILS(NOBODY, "POST", V1 "/command/stop", "{\"job\": \"1\"}", 403, "not-permitted", ""),
     FAILS(VIEWER, "POST", V1 "/command/task", TASK(""), 403, "not-permitted", NULL),
     FAILS(VIEWER, "POST", V1 "/command/deploy", DEPLOY(""), 403, "not-permitted", NULL),
     FAILS(LIMITED, "POST", V1 "/command/task", TASK(""), 403, "not-permitted", NULL),
@@ -106,7 +105,7 @@ static const struct exchange more_requests[] = {
                     "\"sudo-password\": \"s\"}")),
     FAILS(ADMIN, "POST", V1 "/command/task",
           TARGETS("{\"hostnames\": [\"elsewhere\"], \"user\": \"u\", \"transport\": \"ssh\", \"password\": \"p\"}"),
-          400, "empty-target", "scope"),
+          400, "empty-target", "environment target"),
     /* plans */
     REFUSED("POST", V1 "/command/plan_start", "{}"),
     REFUSED("POST", V1 "/command/plan_start", "{\"plan_name\": \"\"}"),
@@ -247,15 +246,32 @@ static const struct exchange unknowns[] = {
 };
 
 static const struct exchange scopes[] = {
-    FAILS(ADMIN, "POST", V1 "/command/task", TASK_SCOPE("{\"nodes\": []}"), 400, "empty-target", "scope"),
+    FAILS(ADMIN, "POST", V1 "/command/task", TASK_SCOPE("{\"nodes\": []}"), 400, "empty-target", "environment target"),
     FAILS(ADMIN, "POST", V1 "/command/task", TASK_SCOPE("{\"query\": \"nodes[certname] { certname = 'x' }\"}"), 400,
-          "empty-target", "scope"),
+          "empty-target", "environment target"),
     FAILS(ADMIN, "POST", V1 "/command/task", TASK_SCOPE("{\"node_group\": \"" GROUP_BARE "\"}"), 400, "empty-target",
-          "scope"),
+          "environment target"),
     FAILS(ADMIN, "POST", V1 "/command/task", TASK_SCOPE("{\"node_group\": \"" GROUP_NONE "\"}"), 400, "empty-target",
-          "scope"),
+          "environment target"),
     FAILS(ADMIN, "POST", V1 "/command/deploy",
-          "{\"environment\": \"production\", \"scope\": {\"application\": \"Shop\"}}", 400, "empty-target", "scope"),
+          "{\"environment\": \"production\", \"scope\": {\"application\": \"Shop\"}}", 404, "unknown-target",
+          "environment target"),
+    FAILS(ADMIN, "POST", V1 "/command/deploy",
+          "{\"environment\": \"production\", \"scope\": {\"application\": \"Shop[eu]\"}}", 404, "unknown-target",
+          "environment target"),
+    FAILS(ADMIN, "POST", V1 "/command/deploy", "{\"environment\": \"production\", \"target\": \"Shop[eu]\"}", 404,
+          "unknown-target", "environment target"),
+    FAILS(ADMIN, "POST", V1 "/command/deploy", "{\"environment\": \"production\", \"scope\": {\"application\": \"\"}}",
+          404, "unknown-target", "environment target"),
+    FAILS(ADMIN, "POST", V1 "/command/deploy", "{\"environment\": \"production\", \"scope\": {\"nodes\": []}}", 400,
+          "empty-target", "environment target"),
+    REFUSED("POST", V1 "/command/task", TASK_SCOPE("{\"application\": \"Shop\"}")),
+    FAILS(ADMIN, "POST", V1 "/scheduled_jobs/environment_jobs",
+          "{\"type\": \"deploy\", \"environment\": \"production\", \"description\": \"\", \"userdata\": {}, "
+          "\"schedule\": "
+          "{\"start_time\": \"2099-01-01T00:00:00Z\", \"interval\": null}, \"input\": {\"scope\": {\"application\": "
+          "\"Shop[eu]\"}}}",
+          404, "unknown-target", "environment target"),
     FAILS(ADMIN, "POST", V1 "/command/deploy",
           "{\"environment\": \"staging\", \"scope\": {\"whole_environment\": true}}", 400, "empty-environment",
           "environment"),
@@ -269,6 +285,17 @@ static const struct exchange scopes[] = {
           "query"),
     FAILS(OPERATOR, "POST", V1 "/command/task", TASK_SCOPE("{\"node_group\": \"" GROUP_ALL "\"}"), 403, "not-permitted",
           NULL),
+};
+
+/* Application management is off. */
+static const struct exchange without_applications[] = {
+    FAILS(ADMIN, "POST", V1 "/command/deploy",
+          "{\"environment\": \"production\", \"scope\": {\"application\": \"Shop\"}}", 400, "app-management-disabled",
+          ""),
+    FAILS(ADMIN, "POST", V1 "/command/deploy", "{\"environment\": \"production\", \"target\": \"Shop[eu]\"}", 400,
+          "app-management-disabled", ""),
+    FAILS(ADMIN, "GET", V1 "/environments/production/applications", NULL, 400, "app-management-disabled", ""),
+    FAILS(ADMIN, "GET", V1 "/environments/production/instances", NULL, 400, "app-management-disabled", ""),
 };
 
 /* What is refused before its body is read. */
@@ -307,7 +334,9 @@ static const struct {
 } kinds[] = {
     {"unknown-environment", 404, "environment"},
     {"empty-environment", 400, "environment"},
-    {"empty-target", 400, "scope"},
+    {"empty-target", 400, "environment target"},
+    {"unknown-target", 404, "environment target"},
+    {"app-management-disabled", 400, ""},
     {"puppetdb-error", 400, "query"},
     {"query-error", 400, NULL},
     {"not-permitted", 403, ""},
@@ -363,6 +392,18 @@ static void exchange_all(struct api_rig *rig, const struct exchange *list, size_
 }
 
 #define ALL(table) table, sizeof table / sizeof table[0]
+
+static void without_app_management(struct orchestrator_config *config) {
+    config->app_management = false;
+}
+
+static void test_without_applications(void **ctx) {
+    struct api_rig rig = {.configure = without_app_management};
+    (void)ctx;
+    api_rig_start(&rig);
+    exchange_all(&rig, ALL(without_applications));
+    api_rig_end(&rig);
+}
 
 static void test_wrong_types(void **ctx) {
     struct api_rig rig = {.content_type = "text/plain"};
@@ -430,6 +471,7 @@ static void test_every_kind_is_provoked(void **ctx) {
     mark(provoked, ALL(more_requests));
     mark(provoked, ALL(more_unknowns));
     mark(provoked, ALL(histories));
+    mark(provoked, ALL(without_applications));
     mark(provoked, ALL(wrong_types));
     mark(provoked, ALL(without_puppetdb));
     mark(provoked, ALL(without_disk));
@@ -442,12 +484,19 @@ static void test_every_kind_is_provoked(void **ctx) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_callers),       cmocka_unit_test(test_requests),
-        cmocka_unit_test(test_unknowns),      cmocka_unit_test(test_scopes),
-        cmocka_unit_test(test_more_requests), cmocka_unit_test(test_more_unknowns),
-        cmocka_unit_test(test_histories),     cmocka_unit_test(test_absent_nodes),
-        cmocka_unit_test(test_wrong_types),   cmocka_unit_test(test_without_puppetdb),
-        cmocka_unit_test(test_without_disk),  cmocka_unit_test(test_every_kind_is_provoked),
+        cmocka_unit_test(test_callers),
+        cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_unknowns),
+        cmocka_unit_test(test_scopes),
+        cmocka_unit_test(test_more_requests),
+        cmocka_unit_test(test_more_unknowns),
+        cmocka_unit_test(test_histories),
+        cmocka_unit_test(test_absent_nodes),
+        cmocka_unit_test(test_without_applications),
+        cmocka_unit_test(test_wrong_types),
+        cmocka_unit_test(test_without_puppetdb),
+        cmocka_unit_test(test_without_disk),
+        cmocka_unit_test(test_every_kind_is_provoked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
