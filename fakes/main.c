@@ -7,11 +7,13 @@
 #include "fakes/puppetdb/puppetdb.h"
 #include "fakes/puppetserver/puppetserver.h"
 #include "fakes/rbac/rbac.h"
+#include "world/certs.h"
 #include "world/real.h"
 #include "world/real_log.h"
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     EXIT_USAGE = 2,
@@ -36,7 +38,7 @@ static const struct {
 
 struct flags {
     struct option_list only, allow;
-    const char *host, *cert, *key, *ca, *crl, *state, *modules, *codedir, *database, *log_level;
+    const char *host, *cert, *key, *ca, *ca_key, *crl, *state, *modules, *codedir, *database, *log_level;
     uint64_t port_base, ports[LISTENER_COUNT], generate, seed;
     bool plain, json;
 };
@@ -54,6 +56,7 @@ struct daemon {
     struct fake_puppetdb *puppetdb;
     struct fake_puppetserver *puppetserver;
     struct fake_neighbours neighbours;
+    struct certs_ca *authority; /* signs what agents ask for; NULL: nobody does */
     struct fake *fakes[SERVICE_COUNT];
     struct fake_host *hosts[LISTENER_COUNT];
     size_t open; /* hosts that have not ended */
@@ -89,6 +92,9 @@ static enum option_result parse(struct flags *f, int argc, char *argv[], struct 
         {OPTION_STRING, "key", 0, "FILE", "Its private key, PEM.", &f->key},
         {OPTION_STRING, "ca", 0, "FILE", "Certificates of the authorities that are trusted, PEM.", &f->ca},
         {OPTION_STRING, "crl", 0, "FILE", "Certificate revocation list, PEM.", &f->crl},
+        {OPTION_STRING, "ca-key", 0, "FILE",
+         "Key of --ca: whatever certificate agents ask Puppet Server for is signed at once. For tests only.",
+         &f->ca_key},
         {OPTION_FLAG, "plain", 0, NULL, "Plain HTTP; Puppet Server then lets everybody in.", &f->plain},
         {OPTION_HEADING, NULL, 0, NULL, "Output", NULL},
         {OPTION_FLAG, "json", 0, NULL, "Prints the addresses as one line of JSON when everything is ready.", &f->json},
@@ -133,6 +139,9 @@ static bool check_flags(const struct flags *f, struct error *err) {
         if (f->ports[l] > UNSET || (f->port_base != UNSET && f->port_base > UNSET - LISTENER_COUNT)) {
             return error_set(err, "usage", "a port is a number up to 65535");
         }
+    }
+    if (f->ca_key != NULL && f->ca == NULL) {
+        return error_set(err, "usage", "--ca-key goes with --ca");
     }
     bool tls = f->cert != NULL || f->key != NULL || f->ca != NULL || f->crl != NULL;
     if (f->plain && tls) {
@@ -190,6 +199,12 @@ static bool read_state(struct daemon *d, struct error *err) {
     return good;
 }
 
+/* As answers name it. */
+static char *absolute(const char *path) {
+    char here[4096];
+    return *path == '/' || getcwd(here, sizeof here) == NULL ? str_dup(path) : str_printf("%s/%s", here, path);
+}
+
 /* --allow, --modules and --codedir are additions to the state. */
 static void complete_state(struct daemon *d) {
     json_t *rbac = section(d, "rbac"), *server = section(d, "puppetserver");
@@ -217,6 +232,9 @@ static void complete_state(struct daemon *d) {
     if (d->flags.plain && json_object_get(auth, "enforce") == NULL) {
         json_set(auth, "enforce", json_false()); /* nobody has a certificate to show */
     }
+    if (d->flags.ca != NULL && json_object_get(server, "ca") == NULL) {
+        json_set(server, "ca", json_pack("{s:s, s:s*}", "certificate", d->flags.ca, "crl", d->flags.crl));
+    }
     if (d->flags.codedir != NULL) {
         json_set(server, "codedir", json_string(d->flags.codedir));
     }
@@ -226,7 +244,9 @@ static void complete_state(struct daemon *d) {
             environments = json_object();
             json_set(server, "environments", environments);
         }
-        json_set(environments, "production", json_pack("{s:[s]}", "modulepath", d->flags.modules));
+        char *modules = absolute(d->flags.modules);
+        json_set(environments, "production", json_pack("{s:[s]}", "modulepath", modules));
+        mem_free(modules);
     }
 }
 
@@ -265,6 +285,16 @@ static bool make_console(struct daemon *d, struct error *err) {
     return true;
 }
 
+static char *sign_request(void *ctx, const char *certname, EVP_PKEY *key, struct error *err) {
+    struct daemon *d = ctx;
+    const char *names[] = {certname, NULL};
+    struct certs_issue what = {.common_name = span_of(certname), .dns_names = names, .now_ms = world_wall_ms(d->world)};
+    X509 *cert = certs_issue(d->authority, &what, key, err);
+    char *pem = cert != NULL ? certs_pem_cert(cert) : NULL;
+    X509_free(cert);
+    return pem;
+}
+
 static bool make_puppet(struct daemon *d, struct error *err) {
     if (wanted(&d->flags, PUPPETDB)) {
         bool keep = d->flags.database != NULL && json_object_get(d->state, "puppetdb") == NULL;
@@ -289,7 +319,9 @@ static bool make_puppet(struct daemon *d, struct error *err) {
                                               .submit = fake_neighbours_submit,
                                               .submit_ctx = &d->neighbours,
                                               .query = fake_neighbours_query,
-                                              .query_ctx = &d->neighbours};
+                                              .query_ctx = &d->neighbours,
+                                              .sign = d->authority != NULL ? sign_request : NULL,
+                                              .sign_ctx = d};
         d->puppetserver = fake_puppetserver_new(d->world, &opts, err);
         if (d->puppetserver == NULL) {
             return false;
@@ -406,6 +438,12 @@ static bool start(struct daemon *d, struct error *err) {
             return false;
         }
     }
+    if (d->flags.ca_key != NULL) {
+        d->authority = certs_ca_open(d->flags.ca, d->flags.ca_key, err);
+        if (d->authority == NULL) {
+            return false;
+        }
+    }
     if (!make_console(d, err) || !make_puppet(d, err)) {
         return false;
     }
@@ -429,6 +467,7 @@ static void free_all(struct daemon *d) {
             world_tls_free(contexts[i]);
         }
     }
+    certs_ca_free(d->authority);
     json_decref(d->state);
 }
 

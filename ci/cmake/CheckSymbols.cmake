@@ -21,7 +21,7 @@ set(allowed
     "json_[a-z_0-9]+" "jansson_[a-z_]+" "sqlite3_[a-z_0-9]+" "pcre2_[a-z_]+_8" "http_(parser|should|body|method|status|errno)[a-z_]*"
     "wslay_[a-z_]+" "(in|de)flate[A-Za-z_0-9]*" "crc32" "compressBound" "yaml_[a-z_]+"
     "EVP_[A-Za-z_0-9]+" "OSSL_PARAM_[A-Za-z_0-9]+" "CRYPTO_memcmp" "OPENSSL_cleanse" "HMAC[A-Za-z_]*" "SHA(1|256)[A-Za-z_]*" "PKCS5_[A-Z_0-9]+"
-    "PEM_read_bio_X509(_CRL)?" "X509_(CRL_)?(free|get_[a-z_]+|get0_[A-Za-z]+)" "X509_NAME_get_text_by_NID" "ASN1_TIME_to_tm"
+    "PEM_read_bio_X509(_CRL|_REQ)?" "X509_((CRL|REQ)_)?(free|verify|get_[a-z_]+|get0_[A-Za-z]+)" "X509_NAME_get_text_by_NID" "ASN1_TIME_to_tm"
     "BIO_(new_mem_buf|free)" "ERR_clear_error"
     # what the compiler adds
     "__(asan|ubsan|sanitizer|tsan|sancov|gcov|llvm)[A-Za-z_0-9]*")

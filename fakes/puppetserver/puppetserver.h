@@ -33,6 +33,7 @@
 #define DALANG_FAKES_PUPPETSERVER_H
 
 #include "fakes/common/fake.h"
+#include <openssl/types.h>
 
 struct fake_puppetserver;
 
@@ -47,6 +48,10 @@ struct fake_puppetserver_opts {
      * capabilities that components consume (application-orchestration.md §3.2). May be NULL: none is ever found. */
     json_t *(*query)(void *ctx, const json_t *ast, struct error *err);
     void *query_ctx;
+    /* Signs what an agent asks for: the certificate of this name and key as PEM, mem_free() it; NULL after setting err.
+     * May be NULL: requests are kept, and wait. */
+    char *(*sign)(void *ctx, const char *certname, EVP_PKEY *key, struct error *err);
+    void *sign_ctx;
 };
 
 struct fake_puppetserver *fake_puppetserver_new(struct world *w, const struct fake_puppetserver_opts *opts,

@@ -33,7 +33,7 @@ const struct ps_route ps_routes[] = {
     {"GET", "/puppet-ca/v1/certificate/:name", PS_ANYONE, 0, ps_ca_certificate},
     {"GET", "/puppet-ca/v1/certificate_revocation_list/:name", PS_ANYONE, 0, ps_ca_crl},
     {"GET", "/puppet-ca/v1/certificate_request/:name", PS_ANYONE, 0, ps_ca_request},
-    {"PUT", "/puppet-ca/v1/certificate_request/:name", PS_ANYONE, 0, NULL},
+    {"PUT", "/puppet-ca/v1/certificate_request/:name", PS_ANYONE, 0, ps_ca_request_put},
     {"GET", "/puppet-ca/v1/expirations", PS_CERTIFICATE, 0, ps_ca_expirations},
     {"GET", "/puppet-ca/v1/certificate_statuses/:name", PS_NOBODY, 0, NULL},
     {"GET", "/puppet-ca/v1/certificate_status/:name", PS_NOBODY, 0, NULL},

@@ -137,6 +137,8 @@ static bool load(struct fake *f, const json_t *state, struct error *err) {
     json_decref(ps->config);
     ps->config = config;
     json_array_clear(ps->reports);
+    json_object_clear(ps->certificates);
+    json_object_clear(ps->certificate_requests);
     ps_bucket_clear(ps);
     return true;
 }
@@ -154,18 +156,30 @@ static const struct fake_service puppetserver_service = {.name = "puppetserver",
                                                          .load = load,
                                                          .dump = dump};
 
+static void drop(struct fake_puppetserver *ps) {
+    ps_bucket_clear(ps);
+    json_decref(ps->config);
+    json_decref(ps->reports);
+    json_decref(ps->certificates);
+    json_decref(ps->certificate_requests);
+    mem_free(ps);
+}
+
 struct fake_puppetserver *fake_puppetserver_new(struct world *w, const struct fake_puppetserver_opts *opts,
                                                 struct error *err) {
     struct fake_puppetserver *ps = mem_zalloc(sizeof *ps);
     ps->reports = json_array();
+    ps->certificates = json_object();
+    ps->certificate_requests = json_object();
     list_init(&ps->versions);
     ps->submit = opts->submit;
     ps->submit_ctx = opts->submit_ctx;
     ps->query = opts->query;
     ps->query_ctx = opts->query_ctx;
+    ps->sign = opts->sign;
+    ps->sign_ctx = opts->sign_ctx;
     if (!fake_init(&ps->base, w, &puppetserver_service, opts->state, opts->log, err)) {
-        json_decref(ps->reports);
-        mem_free(ps);
+        drop(ps);
         return NULL;
     }
     return ps;
@@ -174,11 +188,8 @@ struct fake_puppetserver *fake_puppetserver_new(struct world *w, const struct fa
 void fake_puppetserver_free(struct fake_puppetserver *ps) {
     if (ps != NULL) {
         ps_versions_drop(ps);
-        ps_bucket_clear(ps);
-        json_decref(ps->config);
-        json_decref(ps->reports);
         fake_deinit(&ps->base);
-        mem_free(ps);
+        drop(ps);
     }
 }
 

@@ -28,6 +28,9 @@ struct fake_puppetserver {
     size_t versions_running;
     struct map bucket; /* SHA-256 in hex → content (bucket.c) */
     size_t bucket_bytes;
+    json_t *certificates, *certificate_requests; /* name → PEM (authority.c) */
+    char *(*sign)(void *ctx, const char *certname, EVP_PKEY *key, struct error *err);
+    void *sign_ctx;
 };
 
 /* A request after the checks that come before routing. */
@@ -174,6 +177,7 @@ void ps_bucket_get(struct ps_request *r);
 void ps_bucket_head(struct ps_request *r);
 void ps_bucket_put(struct ps_request *r);
 void ps_ca_expirations(struct ps_request *r);
+void ps_ca_request_put(struct ps_request *r);
 void ps_ca_request(struct ps_request *r);
 
 #endif

@@ -261,6 +261,7 @@ static void mistakes_are_named(void **state) {
         {{"extra", NULL}, 2, "extra"},
         {{NULL}, 2, "--cert"},
         {{"--plain", "--cert", "x", NULL}, 2, "--plain"},
+        {{"--plain", "--ca-key", "x", NULL}, 2, "--ca-key"},
         {{"--plain", "--port-base", "70000", NULL}, 2, "port"},
         {{"--plain", "--port-base", "0", "--state", broken, NULL}, 3, "broken.json"},
         {{"--plain", "--port-base", "0", "--state", odd, NULL}, 3, "shoes"},

@@ -411,7 +411,7 @@ static void the_shipped_rules_hold(void **state) {
         {"GET", "/puppet/v3/file_bucket_file/sha256/x" ENV, 403, 500, 500},
         {"HEAD", "/puppet/v3/file_bucket_file/sha256/x" ENV, 403, 500, 500},
         {"PUT", "/puppet/v3/file_bucket_file/sha256/x" ENV, 403, 415, 415},
-        {"PUT", "/puppet-ca/v1/certificate_request/node1", 501, 501, 501},
+        {"PUT", "/puppet-ca/v1/certificate_request/node1", 500, 500, 500},
         {"GET", "/puppet-ca/v1/expirations", 403, 200, 200},
         {"GET", "/nothing", 404, 404, 404},
     };
