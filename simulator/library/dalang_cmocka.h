@@ -1,11 +1,19 @@
-/* Stacks in cmocka tests; include cmocka.h first. A group with one stack:
+/* Stacks in cmocka tests. A group with one stack:
  *
+ *     #include <dalang/dalang_cmocka.h>
  *     static struct dalang_stack_opts opts = {.agents = 5};
  *     static int setup(void **state) { return dalang_setup(state, &opts); }
  *     static void test(void **state) { assert_dalang_task(*state, "echo", DALANG_PARAMS("message=hi"), NULL); }
  *     … cmocka_run_group_tests(tests, setup, dalang_teardown); */
 #ifndef DALANG_CMOCKA_H
 #define DALANG_CMOCKA_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
 
 #include "dalang_stack.h"
 #include <stdlib.h>

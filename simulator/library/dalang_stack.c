@@ -271,11 +271,16 @@ static void stack_free(struct dalang_stack *s) {
     free(s);
 }
 
-struct dalang_stack *dalang_stack_start(const struct dalang_stack_opts *opts, char *why, size_t why_size) {
-    static const struct dalang_stack_opts none;
+static const char *choose_program(const char *asked_for, const char *found) {
     const char *named = getenv("DALANG_PROGRAM");
+    return asked_for != NULL ? asked_for : named != NULL ? named : found != NULL ? found : "dalang";
+}
+
+struct dalang_stack *dalang_stack_start_with(const char *found, const struct dalang_stack_opts *opts, char *why,
+                                             size_t why_size) {
+    static const struct dalang_stack_opts none;
     opts = opts != NULL ? opts : &none;
-    const char *program = opts->program != NULL ? opts->program : named != NULL ? named : "dalang";
+    const char *program = choose_program(opts->program, found);
     struct dalang_stack *s = checked(calloc(1, sizeof(*s)));
     s->program = copy(program, strlen(program));
     s->bin = bin_of(program);

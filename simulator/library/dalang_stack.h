@@ -11,7 +11,8 @@
  *
  * Each stack has a directory and free ports of its own, so tests run in parallel. It ends with the process that started
  * it. Needs the program `dalang` and nothing but the C library; not for several threads at once on one stack.
- * CMake: find_package(Dalang), target_link_libraries(… Dalang::stack). cmocka: dalang_cmocka.h. */
+ * CMake: find_package(Dalang), target_link_libraries(… Dalang::stack); #include <dalang/dalang_stack.h>, or for cmocka
+ * <dalang/dalang_cmocka.h>. */
 #ifndef DALANG_STACK_H
 #define DALANG_STACK_H
 
@@ -26,7 +27,8 @@ extern "C" {
 enum { DALANG_STACK_ERROR_MAX = 512 };
 
 struct dalang_stack_opts {
-    const char *program;     /* path of `dalang`; NULL: $DALANG_PROGRAM, else the one in $PATH */
+    const char *program;     /* path of `dalang`; NULL: $DALANG_PROGRAM, else the one find_package(Dalang) found, else
+                              * the one in $PATH */
     unsigned agents;         /* virtual ones, node-0001.example.com … */
     unsigned real_agents;    /* that execute tasks on this machine */
     unsigned brokers;        /* 0: 1 */
@@ -41,7 +43,7 @@ struct dalang_stack_opts {
 struct dalang_stack;
 
 /* Returns when everything is up and all agents are connected. NULL: `why` holds one line. opts may be NULL. */
-struct dalang_stack *dalang_stack_start(const struct dalang_stack_opts *opts, char *why, size_t why_size);
+static inline struct dalang_stack *dalang_stack_start(const struct dalang_stack_opts *opts, char *why, size_t why_size);
 /* Ends it and waits. NULL is fine. */
 void dalang_stack_stop(struct dalang_stack *s);
 
@@ -61,12 +63,24 @@ int dalang_stack_run(const struct dalang_stack *s, const char *const *argv, char
 bool dalang_stack_task(const struct dalang_stack *s, const char *task, const char *const *params, const char *query,
                        char **json);
 
-/* A fault, as in a scenario (see dalang fault --help): {"service": {…}}, {"kill": …}, {"restart": …}, {"pause": …}. */
+/* A fault, as in a scenario (see dalang fault --help), on brokers, orchestrator, services, links and single agents:
+ * {"restart": "broker-1"}, {"partition": {"a": "node-0001.example.com"}, "for": "2s"}, {"service": {…}} … */
 bool dalang_stack_fault(const struct dalang_stack *s, const char *json, char *why, size_t why_size);
 bool dalang_stack_heal(const struct dalang_stack *s, char *why, size_t why_size); /* ends all faults */
 
 /* Asks again and again until holds(ctx); false after timeout_ms. */
 bool dalang_stack_wait(bool (*holds)(void *ctx), void *ctx, unsigned timeout_ms);
+
+/* What dalang_stack_start() is made of. found: the program to run when nobody names another; NULL: the one in $PATH. */
+struct dalang_stack *dalang_stack_start_with(const char *found, const struct dalang_stack_opts *opts, char *why,
+                                             size_t why_size);
+#ifndef DALANG_STACK_PROGRAM /* find_package(Dalang) defines it */
+#define DALANG_STACK_PROGRAM NULL
+#endif
+static inline struct dalang_stack *dalang_stack_start(const struct dalang_stack_opts *opts, char *why,
+                                                      size_t why_size) {
+    return dalang_stack_start_with(DALANG_STACK_PROGRAM, opts, why, why_size);
+}
 
 #ifdef __cplusplus
 }

@@ -1,13 +1,7 @@
 /* A test of your own client: a stack, something that uses it, and what happens when it breaks. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include <dalang/dalang_cmocka.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <cmocka.h>
-
-#include <dalang_cmocka.h>
 
 static const struct dalang_stack_opts opts = {.agents = 3};
 
