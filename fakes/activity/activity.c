@@ -164,7 +164,7 @@ static void events_post(struct fake *f, struct http_exchange *ex, const struct f
     if (!check_commit(commit, v2, &err)) {
         activity_fail(ex, 400, "schema-violation", json_incref(err.details), err.msg);
     } else {
-        json_t *copy = json_deep_copy(commit);
+        json_t *copy = json_copy(commit); /* what is below is shared: of a large job it is a list of all its nodes */
         if (!v2) {
             json_set(copy, "objects", json_pack("[O]", json_object_get(commit, "object")));
         }

@@ -49,7 +49,9 @@ void *mem_grow(void *ptr, size_t *cap, size_t need, size_t item_size) {
     if (need <= *cap) {
         return ptr;
     }
-    size_t grown = *cap < 8 ? 8 : *cap;
+    /* The first block: up to 8 items, as many as stay within 64 bytes. */
+    size_t first = item_size <= 8 ? 8 : item_size < 64 ? 64 / item_size : 1;
+    size_t grown = *cap < first ? first : *cap;
     while (grown < need) {
         if (grown > SIZE_MAX / 2) {
             out_of_memory();

@@ -16,8 +16,14 @@ struct timer {
     void *ctx;
 };
 
+/* What is compared lies in the heap itself: a large one does not touch its timers for it. */
+struct timer_slot {
+    uint64_t due_us, order;
+    struct timer *timer;
+};
+
 struct timer_heap {
-    struct timer **items; /* 1-based */
+    struct timer_slot *slots; /* 1-based */
     size_t count, cap;
     uint64_t started; /* hands out `order` */
 };

@@ -16,7 +16,7 @@ struct inode *inode_new(struct disk *d, bool is_dir, int mode) {
     struct inode *node = mem_zalloc(sizeof(*node));
     node->refs = 1;
     node->is_dir = is_dir;
-    node->mode = mode & 07777;
+    node->mode = (uint16_t)(mode & 07777);
     node->modified_ms = world_wall_ms(&d->host->world);
     return node;
 }
@@ -32,7 +32,7 @@ static void forget_unsynced(struct inode *node, size_t count) {
     for (size_t i = 0; i < count; i++) {
         mem_free(node->unsynced[i].other);
     }
-    node->unsynced_count -= count;
+    node->unsynced_count -= (uint32_t)count;
     if (node->unsynced_count == 0) {
         mem_free(node->unsynced);
         node->unsynced = NULL;
@@ -101,7 +101,7 @@ static void directory_set(struct disk *d, struct inode *dir, const char *name, s
         memmove(dir->entries + i, dir->entries + i + 1, (dir->entry_count - i) * sizeof(struct directory_entry));
         inode_unref(d, gone);
     } else if (node != NULL) {
-        dir->entries = mem_grow(dir->entries, &dir->entry_cap, dir->entry_count + 1, sizeof(struct directory_entry));
+        dir->entries = mem_realloc(dir->entries, (dir->entry_count + 1) * sizeof(struct directory_entry));
         memmove(dir->entries + i + 1, dir->entries + i, (dir->entry_count - i) * sizeof(struct directory_entry));
         dir->entries[i] = (struct directory_entry){str_dup(name), node};
         dir->entry_count++;
@@ -291,7 +291,11 @@ static void journal_forget_directory(struct disk *d, const struct inode *dir) {
 static void resize(struct disk *d, struct inode *node, uint64_t size) {
     size_t now = node->data.len;
     if (size > now) {
-        buf_reserve(&node->data, (size_t)size - now + 1);
+        if (node->data.ptr == NULL) { /* most files are written once: no more than they need */
+            node->data.cap = (size_t)size + 1;
+            node->data.ptr = mem_alloc(node->data.cap);
+        }
+        buf_reserve(&node->data, (size_t)size - now);
         memset(node->data.ptr + now, 0, (size_t)size - now + 1);
     }
     node->data.len = (size_t)size;

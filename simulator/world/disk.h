@@ -21,17 +21,18 @@ struct unsynced {
     char *other;
 };
 
+/* A large fleet has millions of them. */
 struct inode {
     unsigned refs; /* entries, open files, the journal */
+    uint16_t mode;
     bool is_dir;
-    int mode;
     int64_t modified_ms;
     char *target; /* of a symbolic link */
     struct buf data;
     struct unsynced *unsynced;
-    size_t unsynced_count, unsynced_cap;
-    struct directory_entry *entries; /* sorted by name */
-    size_t entry_count, entry_cap;
+    size_t unsynced_cap;
+    struct directory_entry *entries; /* sorted by name; no more memory than they need */
+    uint32_t unsynced_count, entry_count;
     struct vfs_locks *locks; /* of databases, made when first locked */
 };
 

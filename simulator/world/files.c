@@ -267,7 +267,7 @@ static bool change_mode(void *impl, const char *path, int mode, struct error *er
     if (node == NULL) {
         return false;
     }
-    node->mode = mode & 07777;
+    node->mode = (uint16_t)(mode & 07777);
     return true;
 }
 

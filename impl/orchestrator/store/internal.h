@@ -2,8 +2,11 @@
 #ifndef DALANG_ORCHESTRATOR_STORE_INTERNAL_H
 #define DALANG_ORCHESTRATOR_STORE_INTERNAL_H
 
+#include "base/map.h"
 #include "orchestrator/store/store.h"
 #include <sqlite3.h>
+
+enum { STORE_READS_MAX = 32 };
 
 enum store_write {
     WRITE_JOB,
@@ -61,7 +64,8 @@ struct store {
     char *path;
     sqlite3 *db; /* NULL: not open */
     sqlite3_stmt *writes[STORE_WRITES];
-    bool opened; /* on_open was called */
+    struct map reads; /* SQL → sqlite3_stmt that nobody is using, kept prepared: up to STORE_READS_MAX */
+    bool opened;      /* on_open was called */
     struct error error;
     uint64_t locked_since_us; /* 0: not locked */
     struct store_batch standing;
@@ -99,6 +103,7 @@ bool store_read_failed(struct store *s, int code, const char *what, struct error
 /* For the readers. */
 bool store_readable(struct store *s, struct error *err);
 bool store_select(struct store *s, const char *sql, sqlite3_stmt **stmt, struct error *err);
+void store_reads_drop(struct store *s); /* before the database is closed */
 struct span column_span(sqlite3_stmt *stmt, int column);
 
 void store_want_flush(struct store *s);

@@ -87,8 +87,32 @@ bool store_select(struct store *s, const char *sql, sqlite3_stmt **stmt, struct 
     return rc == SQLITE_OK || store_read_failed(s, rc, "be read", err);
 }
 
+void store_reads_drop(struct store *s) {
+    for (struct map_iter i = map_iter(&s->reads); map_next(&i);) {
+        sqlite3_finalize(i.value);
+    }
+    map_free(&s->reads);
+}
+
+/* Those who follow a job ask the same at every commit. Taken out while it is used: a row may lead to another query. */
+static bool take_read(struct store *s, const struct query *q, sqlite3_stmt **stmt, struct error *err) {
+    *stmt = s->db != NULL ? map_remove(&s->reads, buf_span(&q->sql)) : NULL;
+    return *stmt != NULL || store_select(s, q->sql.ptr, stmt, err);
+}
+
+static void give_read_back(struct store *s, const struct query *q, sqlite3_stmt *stmt, bool good) {
+    bool there = map_get(&s->reads, buf_span(&q->sql)) != NULL;
+    if (stmt == NULL || !good || there || map_count(&s->reads) >= STORE_READS_MAX || sqlite3_db_handle(stmt) != s->db) {
+        sqlite3_finalize(stmt);
+        return;
+    }
+    sqlite3_reset(stmt);
+    sqlite3_clear_bindings(stmt); /* they borrow */
+    map_put(&s->reads, buf_span(&q->sql), stmt);
+}
+
 static bool start(struct store *s, struct query *q, sqlite3_stmt **stmt, struct error *err) {
-    if (!store_select(s, q->sql.ptr, stmt, err)) {
+    if (!take_read(s, q, stmt, err)) {
         return false;
     }
     for (int i = 0; i < q->count; i++) {
@@ -112,9 +136,10 @@ bool query_run(struct store *s, struct query *q, bool (*row)(void *ctx, sqlite3_
     while (more && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         more = row(ctx, stmt);
     }
-    sqlite3_finalize(stmt);
+    bool good = rc == SQLITE_DONE || rc == SQLITE_ROW;
+    give_read_back(s, q, stmt, good);
     buf_free(&q->sql);
-    return ok && (rc == SQLITE_DONE || rc == SQLITE_ROW || store_read_failed(s, rc, what, err));
+    return ok && (good || store_read_failed(s, rc, what, err));
 }
 
 static bool take_number(void *ctx, sqlite3_stmt *stmt) {

@@ -23,6 +23,7 @@ static void close_db(struct store *s) {
         sqlite3_finalize(s->writes[i]);
         s->writes[i] = NULL;
     }
+    store_reads_drop(s);
     sqlite3_close_v2(s->db);
     s->db = NULL;
 }
