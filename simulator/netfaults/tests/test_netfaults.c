@@ -60,6 +60,7 @@ static void on_close(void *ctx, struct world_conn *c, enum world_close_reason wh
     struct end *e = ctx;
     (void)c;
     assert_non_null(text);
+    assert_false(e->closed);
     e->conn = NULL;
     e->closed = true;
     e->why = why;
@@ -72,10 +73,6 @@ static void on_accept(void *ctx, struct world_conn *c) {
     struct rig *rig = ctx;
     rig->far.conn = c;
     world_conn_set_handler(c, &handler, &rig->far);
-}
-
-static bool is_true(void *ctx) {
-    return *(bool *)ctx;
 }
 
 static bool never(void *ctx) {
@@ -280,6 +277,9 @@ static void the_end_comes_after_the_bytes_before_it(void **state) {
 }
 
 static void forget_ends(struct rig *rig) {
+    if (rig->near.conn != NULL) {
+        world_conn_abort(rig->near.conn);
+    }
     if (rig->far.conn != NULL) {
         world_conn_abort(rig->far.conn);
     }
@@ -527,6 +527,152 @@ static void a_guard_ends_what_it_refuses(void **state) {
     rig_stop(&rig);
 }
 
+/* ---- anything, in any order */
+
+enum { OPERATIONS = 80, RULES = 4 };
+
+static struct link_fault draw_fault(struct rng *rng) {
+    switch (rng_below(rng, 6)) {
+    case 0:
+        return CUT;
+    case 1:
+        return (struct link_fault){.slow = true, .latency_us = dist_uniform(0, 200 * SIM_MS)};
+    case 2:
+        return (struct link_fault){.bytes_per_s = 100 + rng_below(rng, 20000)};
+    case 3:
+        return (struct link_fault){.loss_ppm = 300000};
+    case 4:
+        return (struct link_fault){.late_us = 50 * SIM_MS, .late_ppm = 500000};
+    default:
+        return (struct link_fault){.slow = true, .latency_us = dist_fixed(SIM_MS), .share_ppm = 500000};
+    }
+}
+
+static void toggle_rule(struct rig *rig, uint64_t *rules, struct rng *rng) {
+    static const char *const ends[] = {"client", "server", NULL, "c*"};
+    uint64_t *rule = &rules[rng_below(rng, RULES)];
+    if (*rule != 0) {
+        netfaults_drop(rig->net, *rule);
+        *rule = 0;
+    } else {
+        struct link_fault fault = draw_fault(rng);
+        *rule = netfaults_add(rig->net, ends[rng_below(rng, 4)], ends[rng_below(rng, 4)], &fault);
+    }
+}
+
+/* Says on where it stopped. */
+static void say_more(struct end *e, size_t *said, size_t len) {
+    struct buf text = BUF_INIT;
+    for (size_t i = 0; i < len; i++) {
+        buf_append_char(&text, (char)('a' + (*said)++ % 26));
+    }
+    size_t cut = len / 3;
+    struct span parts[2] = {span_sub(buf_span(&text), 0, cut), span_sub(buf_span(&text), cut, SIZE_MAX)};
+    world_conn_write(e->conn, parts, 2);
+    buf_free(&text);
+}
+
+static void one_story(uint64_t seed) {
+    struct rng rng = rng_derive(seed, "story", NULL);
+    struct rig rig;
+    uint64_t rules[RULES] = {0};
+    size_t said[2] = {0, 0};
+    bool paused[2] = {false, false};
+    rig_make(&rig, seed & 1);
+    rig_connect(&rig);
+    struct end *ends[2] = {&rig.near, &rig.far};
+    for (unsigned i = 0; i < OPERATIONS; i++) {
+        size_t which = rng_below(&rng, 2);
+        switch (rng_below(&rng, 5)) {
+        case 0:
+            toggle_rule(&rig, rules, &rng);
+            break;
+        case 1:
+            run_for(rig.sim, rng_below(&rng, 500) * SIM_MS);
+            break;
+        case 2:
+            paused[which] = !paused[which];
+            world_conn_pause(ends[which]->conn, paused[which]);
+            break;
+        default:
+            say_more(ends[which], &said[which], 1 + rng_below(&rng, 3000));
+        }
+    }
+    for (unsigned i = 0; i < RULES; i++) {
+        netfaults_drop(rig.net, rules[i]);
+    }
+    world_conn_pause(rig.near.conn, false);
+    world_conn_pause(rig.far.conn, false);
+    size_t closer = seed % 3; /* 2: nobody */
+    if (closer < 2) {
+        world_conn_close(ends[closer]->conn, SIM_HOUR / 1000);
+    }
+    run_for(rig.sim, SIM_HOUR);
+    for (size_t i = 0; i < 2; i++) { /* what is on its way to who closes may be lost */
+        assert_alphabet(ends[1 - i], closer == 1 - i ? ends[1 - i]->got.len : said[i]);
+    }
+    assert_true(closer == 2 || (rig.near.closed && rig.far.closed));
+    rig_stop(&rig);
+}
+
+static void nothing_is_lost_or_turned_around(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        one_story(seed);
+    }
+}
+
+/* Connections end in every way at any time; nothing is left, and nobody is told twice. */
+static void wild_story(uint64_t seed) {
+    struct rng rng = rng_derive(seed, "wild story", NULL);
+    struct rig rig;
+    uint64_t rules[RULES] = {0};
+    rig_make(&rig, seed & 1);
+    dial(&rig);
+    for (unsigned i = 0; i < OPERATIONS; i++) {
+        struct end *e = rng_below(&rng, 2) == 0 ? &rig.near : &rig.far;
+        switch (rng_below(&rng, 8)) {
+        case 0:
+            toggle_rule(&rig, rules, &rng);
+            break;
+        case 1:
+            netfaults_reset(rig.net, "client", NULL);
+            break;
+        case 2:
+            netfaults_half_close(rig.net, e == &rig.near ? "client" : "server", NULL);
+            break;
+        case 3:
+            if (e->conn != NULL && e->opened) {
+                world_conn_close(e->conn, rng_below(&rng, 1000));
+            }
+            break;
+        case 4:
+            forget_ends(&rig);
+            dial(&rig);
+            break;
+        case 5:
+            if (rig.near.opened && e->conn != NULL) {
+                say(e, 1 + rng_below(&rng, 3000));
+            }
+            break;
+        default:
+            run_for(rig.sim, rng_below(&rng, 500) * SIM_MS);
+        }
+    }
+    for (unsigned i = 0; i < RULES; i++) {
+        netfaults_drop(rig.net, rules[i]);
+    }
+    netfaults_reset(rig.net, NULL, NULL);
+    rig_stop(&rig);
+}
+
+static void connections_end_once(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++) {
+        wild_story(seed);
+    }
+}
+
 static void a_clock_of_its_own(void **state) {
     (void)state;
     struct rig rig;
@@ -556,7 +702,7 @@ static void some_are_slow(void **state) {
         rig.far = (struct end){.sim = rig.sim};
         uint64_t begun = sim_now_us(rig.sim);
         dial(&rig);
-        assert_true(sim_run_until(rig.sim, SIM_MINUTE, is_true, &rig.near.opened));
+        assert_true(sim_run_until(rig.sim, SIM_MINUTE, both_open, &rig));
         slow += rig.near.opened_us - begun >= SIM_SECOND;
     }
     assert_true(slow > 30 && slow < 90); /* of 200, 60 are to be expected */
@@ -583,6 +729,8 @@ int main(void) {
         cmocka_unit_test(what_is_lost_comes_again_and_in_order),
         cmocka_unit_test(rules_name_who_is_meant),
         cmocka_unit_test(a_guard_ends_what_it_refuses),
+        cmocka_unit_test(nothing_is_lost_or_turned_around),
+        cmocka_unit_test(connections_end_once),
         cmocka_unit_test(a_clock_of_its_own),
         cmocka_unit_test(some_are_slow),
     };
