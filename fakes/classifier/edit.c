@@ -108,34 +108,62 @@ static bool root_rule_changed(const struct group *old, const struct group *next)
     return group_is_root(old) && !json_equal(old->rule, next->rule);
 }
 
-/* Which permission a change needs, asked of the group itself or of its parent. */
-struct change {
-    bool happened;
-    const char *action;
-    bool of_parent;
-};
-
-static bool may_change(struct http_exchange *ex, const struct caller *who, const struct group *old,
-                       const struct group *next) {
-    bool renamed = strcmp(old->name, next->name) != 0 || !str_eq(old->description, next->description) ||
-                   strcmp(old->parent, next->parent) != 0;
-    bool environment =
-        strcmp(old->environment, next->environment) != 0 || old->environment_trumps != next->environment_trumps;
-    bool variables_only_allowed = caller_may(who, "edit_params_and_vars", old->id);
-    const struct change changes[] = {
-        {renamed, "modify_children", true},
-        {environment, "set_environment", false},
-        {!json_equal(old->rule, next->rule), "edit_child_rules", true},
-        {!json_equal(old->classes, next->classes), "edit_classification", false},
-        {!json_equal(old->variables, next->variables) && !variables_only_allowed, "edit_classification", false},
-        {!json_equal(old->config_data, next->config_data), "edit_config_data", false},
-    };
-    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
-        if (changes[i].happened && denied(ex, who, changes[i].action, changes[i].of_parent ? old->parent : old->id)) {
+/* The same classes, perhaps with other parameters? */
+static bool same_names(const json_t *a, const json_t *b) {
+    const char *name;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)a, name, value) {
+        if (json_object_get(b, name) == NULL) {
             return false;
         }
     }
-    return true;
+    return json_object_size(a) == json_object_size(b);
+}
+
+/* A change and the permissions of which one is enough for it (classifier.md §15): on the group itself, or on its
+ * parent, where modify_children stands for all but the environment. */
+struct change {
+    bool happened;
+    const char *on_group[3], *on_parent[2];
+};
+
+static bool one_is_enough(const struct caller *who, const struct change *change, const struct group *g) {
+    bool may = false;
+    for (size_t i = 0; i < 3 && change->on_group[i] != NULL && !may; i++) {
+        may = caller_may(who, change->on_group[i], g->id);
+    }
+    for (size_t i = 0; i < 2 && change->on_parent[i] != NULL && !may; i++) {
+        may = caller_may(who, change->on_parent[i], g->parent);
+    }
+    return may;
+}
+
+static bool may_change(struct http_exchange *ex, const struct caller *who, const struct group *old,
+                       const struct group *next) {
+    bool renamed = strcmp(old->name, next->name) != 0 || !str_eq(old->description, next->description);
+    bool moved = strcmp(old->parent, next->parent) != 0;
+    bool environment =
+        strcmp(old->environment, next->environment) != 0 || old->environment_trumps != next->environment_trumps;
+    bool values = !json_equal(old->classes, next->classes) || !json_equal(old->variables, next->variables);
+    const struct change changes[] = {
+        {renamed, {"edit_classification"}, {"modify_children"}},
+        {moved, {NULL}, {"modify_children"}},
+        {environment, {"set_environment"}, {NULL}},
+        {!json_equal(old->rule, next->rule), {NULL}, {"edit_child_rules", "modify_children"}},
+        {!same_names(old->classes, next->classes), {"edit_classification"}, {"modify_children"}},
+        {values, {"edit_classification", "edit_params_and_vars"}, {"modify_children"}},
+        {!json_equal(old->config_data, next->config_data),
+         {"edit_config_data", "edit_classification"},
+         {"modify_children"}},
+    };
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        const struct change *c = &changes[i];
+        if (c->happened && !one_is_enough(who, c, old)) {
+            const char *needed = c->on_group[0] != NULL ? c->on_group[0] : c->on_parent[0];
+            return !denied(ex, who, needed, c->on_group[0] != NULL ? old->id : old->parent);
+        }
+    }
+    return !moved || !denied(ex, who, "modify_children", next->parent); /* it is a new child there */
 }
 
 static void group_put(struct fake *f, struct http_exchange *ex, const struct fake_route *route) {

@@ -31,7 +31,7 @@ static json_t *nodes_asked(struct http_exchange *ex) {
 }
 
 static bool may_edit_rule(const struct caller *who, const struct group *g) {
-    return caller_may(who, "edit_child_rules", g->parent);
+    return caller_may(who, "edit_child_rules", g->parent) || caller_may(who, "modify_children", g->parent);
 }
 
 static void set_rule(struct fake_classifier *c, struct group *g, json_t *rule) {

@@ -24,7 +24,8 @@ static const char fixture[] =
     "            {'name': 'Bare', 'id': '" BARE "', 'parent': 'root', 'classes': {}}],"
     " 'environments': ['production', 'staging'],"
     " 'classes': [{'name': 'haproxy', 'environment': 'production', 'parameters': {'maxconn': null}},"
-    "             {'name': 'apt', 'environment': 'production'}],"
+    "             {'name': 'apt', 'environment': 'production',"
+    "              'parameters': {'a': null, 'b': null, 'c': null, 'e': null}}],"
     " 'nodes': {'edge9': {'variables': {'tier': 'own'}}},"
     " 'options': {'check_ins': true}}";
 
@@ -522,6 +523,102 @@ static void permissions_hold(void **state) {
     caller = NULL;
 }
 
+/* A user who has this one permission on the group. */
+static void grant(void **state, const char *action, const char *group) {
+    struct bench *b = *state;
+    char *body = str_printf(
+        "{\"rbac\": {\"users\": [{\"login\": \"one\", \"roles\": [\"One\"]}], \"roles\": [{\"display_name\": "
+        "\"One\", \"permissions\": [{\"object_type\": \"node_groups\", \"action\": \"%s\", \"instance\": "
+        "\"%s\"}]}], \"tokens\": [{\"token\": \"t-one\", \"login\": \"one\"}, {\"token\": \"t-admin\", "
+        "\"login\": \"admin\"}]}}",
+        action, group);
+    json_decref(rig_json(&b->rig, &(struct ask){.method = "PUT", .path = "/_fake/state", .body = body}, 204));
+    mem_free(body);
+}
+
+static void each_permission_allows_its_changes_only(void **state) {
+    static const struct {
+        const char *name, *body, *back; /* back: how the administrator undoes it */
+    } changes[] = {
+        {"description", "{'description': 'new'}", "{'description': null}"},
+        {"environment", "{'environment_trumps': true}", "{'environment_trumps': false}"},
+        {"rule", "{'rule': null}", "{'rule': ['=', ['fact', 'os', 'family'], 'Debian']}"},
+        {"variables", "{'variables': {'x': 1}}", "{'variables': {'x': null}}"},
+        {"parameters", "{'classes': {'haproxy': {'maxconn': '1'}}}", "{'classes': {'haproxy': {'maxconn': '8000'}}}"},
+        {"classes", "{'classes': {'apt': null}}", "{'classes': {'apt': {}}}"},
+        {"config_data", "{'config_data': {'apt': {'c': 1}}}", "{'config_data': {'apt': null}}"},
+    };
+    static const struct {
+        const char *action, *group, *allowed;
+    } cases[] = {
+        {"view", CHILD, ""},
+        {"set_environment", CHILD, " environment "},
+        {"edit_child_rules", EDGE, " rule "},
+        {"edit_child_rules", CHILD, ""},
+        {"edit_params_and_vars", CHILD, " variables parameters "},
+        {"edit_config_data", CHILD, " config_data "},
+        {"edit_classification", CHILD, " description variables parameters classes config_data "},
+        {"modify_children", EDGE, " description rule variables parameters classes config_data "},
+        {"modify_children", CHILD, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        grant(state, cases[i].action, cases[i].group);
+        for (size_t k = 0; k < sizeof changes / sizeof changes[0]; k++) {
+            char *word = str_printf(" %s ", changes[k].name);
+            bool allowed = strstr(cases[i].allowed, word) != NULL;
+            caller = "t-one";
+            json_decref(call(state, "POST", API "/groups/" CHILD, changes[k].body, allowed ? 200 : 403));
+            caller = "t-admin";
+            json_decref(call(state, "POST", API "/groups/" CHILD, changes[k].back, 200));
+            caller = NULL;
+            mem_free(word);
+        }
+    }
+    /* Who moves a group needs the permission at both ends. */
+    grant(state, "modify_children", EDGE);
+    caller = "t-one";
+    call_fails(state, "POST", API "/groups/" CHILD, "{'parent': '" BARE "'}", 403, "permission-denied");
+    caller = NULL;
+}
+
+static void configuration_data_follow_the_same_ways(void **state) {
+    static const char *path = API "/groups/" CHILD;
+    json_t *g = call(state, "POST", path, "{'config_data': {'apt': {'a': 1, 'b': 2}, 'haproxy': {}}}", 200);
+    assert_json(json_deep_copy(json_object_get(g, "config_data")), quoted("{'apt': {'a': 1, 'b': 2}}"));
+    json_decref(g);
+    g = call(state, "POST", path, "{'config_data': {'apt': {'a': null, 'c': {'d': 3}}}}", 200);
+    assert_json(json_deep_copy(json_object_get(g, "config_data")), quoted("{'apt': {'b': 2, 'c': {'d': 3}}}"));
+    json_decref(g);
+    json_decref(call(state, "POST", API "/groups/" EDGE, "{'config_data': {'apt': {'b': 1, 'e': 5}}}", 200));
+    g = call(state, "GET", API "/groups/" CHILD "?inherited=1", NULL, 200);
+    assert_json(json_deep_copy(json_object_get(g, "config_data")), quoted("{'apt': {'b': 2, 'e': 5, 'c': {'d': 3}}}"));
+    json_decref(g);
+    static const char facts[] = "{'fact': {'os': {'family': 'Debian'}}}";
+    json_t *classified = call(state, "POST", API "/classified/nodes/edge1", facts, 200);
+    assert_json(json_deep_copy(json_object_get(classified, "config_data")),
+                quoted("{'apt': {'b': 2, 'e': 5, 'c': {'d': 3}}}"));
+    json_decref(classified);
+    json_decref(call(state, "PUT", API "/groups/" UNKNOWN,
+                     "{'name': 'Other', 'parent': 'root', 'rule': ['~', 'name', 'edge'], 'classes': {},"
+                     " 'config_data': {'apt': {'b': 7}}}",
+                     201));
+    json_t *conflict = call(state, "POST", API "/classified/nodes/edge1", facts, 500);
+    const json_t *apt = json_object_get(json_object_get(json_object_get(conflict, "details"), "config_data"), "apt");
+    assert_int_equal(json_array_size(json_object_get(apt, "b")), 2);
+    json_decref(conflict);
+    call_fails(state, "POST", path, "{'config_data': {'apt': 5}}", 400, "schema-violation");
+    json_decref(
+        call(state, "PUT", "/_fake/state",
+             "{'classifier': {'options': {'allow_config_data': false}, 'classes': [{'name': 'apt', 'environment': "
+             "'production', 'parameters': {'a': null}}], 'groups': [{'name': 'Plain', 'id': '" CHILD
+             "', 'parent': 'root', 'classes': {}}]}}",
+             204));
+    g = call(state, "GET", path, NULL, 200);
+    assert_null(json_object_get(g, "config_data"));
+    json_decref(g);
+    call_fails(state, "POST", path, "{'config_data': {'apt': {'a': 1}}}", 400, "schema-violation");
+}
+
 static void the_state_survives_a_round_trip(void **state) {
     struct bench *b = *state;
     json_decref(call(state, "POST", API "/classified/nodes/edge1", "{}", 200));
@@ -574,7 +671,9 @@ int main(void) {
         T(a_hierarchy_is_imported),
         T(environments_and_classes),
         cmocka_unit_test_setup_teardown(without_puppetdb_nobody_knows_the_nodes, without_puppetdb, tear_down),
+        T(configuration_data_follow_the_same_ways),
         cmocka_unit_test_setup_teardown(permissions_hold, with_people, tear_down),
+        cmocka_unit_test_setup_teardown(each_permission_allows_its_changes_only, with_people, tear_down),
         T(the_state_survives_a_round_trip),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
