@@ -21,6 +21,7 @@ enum {
     STALE_RETRY_MS = 1000,     /* the inventory still lists a node the broker could not reach */
     REPORT_INTERVAL_MS = 1000, /* between two questions for reports of one job */
     REPORT_BATCH_MAX = 5000,   /* runs asked for in one question */
+    REPORT_ROWS_AT_ONCE = 500, /* of its answer, in one turn of the loop */
     TXID_LEN = 36,
     TXID_TAIL = 9,  /* what follows the first group tells which run an id belongs to */
     TXID_KIND = 14, /* the version digit tells what the id stands for */
@@ -116,7 +117,12 @@ struct job {
     struct map cataloguing; /* likewise: its catalog, which others consume */
     struct timer report_timer;
     uint64_t asked_reports_us;
-    uint32_t report_asks; /* questions under way */
+    uint32_t report_asks; /* questions under way, or answers being worked through */
+    struct report_answer {
+        json_t *rows;    /* NULL: none */
+        size_t at;       /* those before are done with, and freed */
+    } report_answers[2]; /* reports, catalogs */
+    struct timer rows_timer;
     uint32_t corrective, intentional;
     /* while it is being created */
     void (*created)(void *ctx, int64_t id, const struct error *err);

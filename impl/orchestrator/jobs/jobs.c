@@ -195,10 +195,7 @@ void job_free(struct job *j) {
         run_unwatch_host(r);
         deploy_outcome_free(r->deploy);
     }
-    world_timer_stop(e->world, &j->report_timer);
-    if (e->services != NULL) {
-        services_forget(e->services, j);
-    }
+    report_stop(j);
     map_free(&j->reporting);
     map_free(&j->cataloguing);
     list_remove(&j->pool->turns, &j->turn_link);

@@ -87,40 +87,78 @@ static json_t *uuids(const struct map *waiting, bool *uncounted) {
     return list;
 }
 
-static void take_rows(struct job *j, struct map *waiting, json_t *rows, const struct error *err) {
-    size_t i;
-    json_t *row;
-    if (err != NULL) {
-        log_warn(j->engine->log, "job %lld: PuppetDB cannot be asked for reports: %s", (long long)j->id, err->msg);
+enum { REPORTS, CATALOGS };
+
+static struct map *waiting_for(struct job *j, size_t what) {
+    return what == REPORTS ? &j->reporting : &j->cataloguing;
+}
+
+static void take_row(struct job *j, size_t what, json_t *row) {
+    struct map *waiting = waiting_for(j, what);
+    const char *uuid = json_string_value(json_object_get(row, "transaction_uuid"));
+    const char *certname = json_string_value(json_object_get(row, "certname"));
+    struct run *r = uuid != NULL ? map_get_cstr(waiting, uuid) : NULL;
+    if (r == NULL || certname == NULL || !span_eq_cstr(r->name, certname)) {
+        return;
     }
-    json_array_foreach(rows, i, row) {
-        const char *uuid = json_string_value(json_object_get(row, "transaction_uuid"));
-        const char *certname = json_string_value(json_object_get(row, "certname"));
-        struct run *r = uuid != NULL ? map_get_cstr(waiting, uuid) : NULL;
-        if (r == NULL || certname == NULL || !span_eq_cstr(r->name, certname)) {
-            continue;
-        }
-        if (waiting == &j->reporting) {
-            found_report(r, row);
-        } else {
-            finish(r);
-        }
+    if (what == REPORTS) {
+        found_report(r, row);
+    } else {
+        finish(r);
     }
-    expire(j, waiting);
-    if (j->report_asks != 0) { /* 0: the job has just ended */
+}
+
+static void work_through(void *ctx);
+
+/* So many rows of one turn, each let go when it is done with: thousands of nodes that end in one commit would need as
+ * much memory again. */
+static void take_some(struct job *j, size_t what) {
+    struct report_answer *a = &j->report_answers[what];
+    for (size_t left = REPORT_ROWS_AT_ONCE; left > 0 && a->at < json_array_size(a->rows); left--) {
+        json_t *row = json_incref(json_array_get(a->rows, a->at));
+        json_array_set_new(a->rows, a->at++, json_null());
+        take_row(j, what, row);
+        json_decref(row);
+    }
+    if (a->rows == NULL) { /* the job has just ended */
+        return;
+    }
+    if (a->at < json_array_size(a->rows)) {
+        world_timer_start(j->engine->world, &j->rows_timer, 0, work_through, j);
+        return;
+    }
+    json_decref(a->rows);
+    a->rows = NULL;
+    expire(j, waiting_for(j, what));
+    if (j->report_asks != 0) { /* 0: likewise */
         j->report_asks--;
         schedule(j);
     }
 }
 
-static void got_reports(void *ctx, json_t *rows, const struct error *err) {
+static void work_through(void *ctx) {
     struct job *j = ctx;
-    take_rows(j, &j->reporting, rows, err);
+    for (size_t what = REPORTS; what <= CATALOGS; what++) {
+        if (j->report_answers[what].rows != NULL) {
+            take_some(j, what);
+        }
+    }
+}
+
+static void take_answer(struct job *j, size_t what, json_t *rows, const struct error *err) {
+    if (err != NULL) {
+        log_warn(j->engine->log, "job %lld: PuppetDB cannot be asked for reports: %s", (long long)j->id, err->msg);
+    }
+    j->report_answers[what] = (struct report_answer){rows != NULL ? json_incref(rows) : json_array(), 0};
+    take_some(j, what);
+}
+
+static void got_reports(void *ctx, json_t *rows, const struct error *err) {
+    take_answer(ctx, REPORTS, rows, err);
 }
 
 static void got_catalogs(void *ctx, json_t *rows, const struct error *err) {
-    struct job *j = ctx;
-    take_rows(j, &j->cataloguing, rows, err);
+    take_answer(ctx, CATALOGS, rows, err);
 }
 
 /* A report's metrics are the largest part of it, and mostly known already. */
@@ -192,6 +230,11 @@ void report_forget(struct run *r) {
 
 void report_stop(struct job *j) {
     world_timer_stop(j->engine->world, &j->report_timer);
+    world_timer_stop(j->engine->world, &j->rows_timer);
+    for (size_t what = REPORTS; what <= CATALOGS; what++) {
+        json_decref(j->report_answers[what].rows);
+        j->report_answers[what] = (struct report_answer){NULL, 0};
+    }
     if (j->engine->services != NULL && j->report_asks != 0) {
         services_forget(j->engine->services, j);
         j->report_asks = 0;

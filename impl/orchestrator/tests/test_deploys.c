@@ -70,6 +70,37 @@ static void reports_are_asked_for_once_a_second_per_job(void **state) {
     rig_free(r);
 }
 
+/* More rows than one turn of the loop takes; the service may die, or the job be stopped, while some are left. */
+static void a_long_answer_is_worked_through_in_parts(void **state) {
+    (void)state;
+    enum { NODES = 1100, WHOLE, DIES, STOPPED };
+    for (int how = WHOLE; how <= STOPPED; how++) {
+        struct rig *r = rig_new(1, NODES);
+        uint32_t counts[NODE_STATES] = {0};
+        r->config.global_concurrent_compiles = 0;
+        rig_boot(r);
+        int64_t job = rig_deploy(r, 1, NODES, NULL);
+        for (int tries = 0; how != WHOLE && counts[NODE_FINISHED] == 0; tries++) {
+            assert_true(tries < 100000);
+            rig_run(r, 100);
+            rig_counts(r, job, counts);
+        }
+        if (how == DIES) {
+            assert_true(counts[NODE_FINISHED] < NODES);
+            rig_crash(r, SIM_CRASH_KILL);
+            rig_boot(r);
+        } else if (how == STOPPED) {
+            rig_stop(r, job, true);
+        }
+        assert_true(rig_finish(r, job, 300 * SIM_SECOND));
+        rig_check_events(r, job);
+        if (how != STOPPED) {
+            rig_expect_counts(r, job, NODES, 0, 0, 0);
+        }
+        rig_free(r);
+    }
+}
+
 static void a_flag_the_agent_would_refuse_is_refused_at_once(void **state) {
     (void)state;
     struct rig *r = rig_booted(1);
@@ -138,6 +169,7 @@ int main(void) {
         cmocka_unit_test(a_puppet_run_ends_with_its_report),
         cmocka_unit_test(a_report_that_never_comes_is_awaited_then_missed),
         cmocka_unit_test(reports_are_asked_for_once_a_second_per_job),
+        cmocka_unit_test(a_long_answer_is_worked_through_in_parts),
         cmocka_unit_test(a_flag_the_agent_would_refuse_is_refused_at_once),
         cmocka_unit_test(a_chain_that_succeeds_runs_in_order),
         cmocka_unit_test(a_consumer_waits_for_its_producers_catalog),
