@@ -74,6 +74,9 @@ static void a_user_is_made_changed_and_deleted(void **state) {
 }
 
 static void making_a_user_is_checked(void **state) {
+    rig_error(bench_rig(state),
+              &(struct ask){.method = "POST", .path = ROUTE "/users", .token = "fixed-admin", .body = "{oops"}, 400,
+              "malformed-request");
     call_fails(state, "POST", ROUTE "/users", NULL,
                "{'login': 'web-team', 'email': '', 'display_name': '', 'role_ids': []}", 409, "conflict");
     call_fails(state, "POST", ROUTE "/users", NULL, "{'login': 'x', 'email': '', 'display_name': ''}", 400,
