@@ -35,7 +35,7 @@ bool scope_check(const json_t *scope, bool deploy, struct error *err) {
         if (!right_type(value, scope_keys[i].types)) {
             return wrong_scope(err, scope, "the scope's value has the wrong type");
         }
-        if (strcmp(scope_keys[i].key, "nodes") == 0) {
+        if (strcmp(scope_keys[i].key, "nodes") == 0) { /* none at all is well formed: it selects nobody, empty-target */
             size_t k;
             json_t *name;
             json_array_foreach((json_t *)(uintptr_t)value, k, name) {
