@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -107,6 +108,27 @@ bool process_wait_for(struct process *p, const char *text, uint64_t timeout_ms, 
         }
         sleep_ms(POLL_MS);
     }
+}
+
+static double seconds(struct timeval t) {
+    return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
+bool process_finish(struct process *p, struct process_usage *usage, struct buf *output, struct error *err) {
+    const double begun = clock_s();
+    struct rusage u = {0};
+    int status = 0;
+    while (wait4((pid_t)p->pid, &status, 0, &u) < 0 && errno == EINTR) {
+    }
+    *usage = (struct process_usage){.wall_s = clock_s() - begun,
+                                    .cpu_s = seconds(u.ru_utime) + seconds(u.ru_stime),
+                                    .peak_bytes = (double)u.ru_maxrss * 1024};
+    read_all(p->log, output);
+    const bool good = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    const struct span line = last_line(output);
+    mem_free(p->log);
+    *p = (struct process){0};
+    return good || error_set(err, "bench", "%.*s", (int)line.len, line.ptr);
 }
 
 void process_end(struct process *p) {

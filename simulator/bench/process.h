@@ -15,6 +15,13 @@ bool process_start(struct process *p, const char *const *argv, const char *log, 
 /* Waits until its output holds `text`; what follows it up to the end of the line is appended to *rest (may be NULL).
  * False when it ended or was silent for too long: the message is the last line it wrote. */
 bool process_wait_for(struct process *p, const char *text, uint64_t timeout_ms, struct buf *rest, struct error *err);
+/* Waits until it ends on its own; its output is appended to *output. False when its exit code was not 0: the message is
+ * the last line it wrote. Forgets it either way. */
+struct process_usage {
+    double wall_s, cpu_s; /* wall_s: of the wait */
+    double peak_bytes;    /* of memory, as the kernel counted it */
+};
+bool process_finish(struct process *p, struct process_usage *usage, struct buf *output, struct error *err);
 /* SIGTERM, and SIGKILL when that does not end it within ten seconds. NULL-safe, forgets it. */
 void process_end(struct process *p);
 

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "simulator/bench/broker.h"
 #include "simulator/bench/jobs.h"
+#include "simulator/bench/simulate.h"
 #include "simulator/bench/soak.h"
 #include "simulator/bench/storage.h"
 #include "simulator/bench/transport/transport.h"
@@ -153,6 +154,33 @@ static const struct command_line *storage_line(struct storage_args *a) {
     return &cl;
 }
 
+struct simulate_bench_args {
+    struct output output;
+    bool quick;
+    uint64_t agents, busy_agents, for_ms, seed;
+};
+
+static const struct command_line *simulate_bench_line(struct simulate_bench_args *a) {
+    static struct simulate_bench_args unused;
+    static struct option table[OPTIONS_MAX];
+    static struct command_line cl = {
+        "dalang bench simulate", "[OPTIONS]", "what simulated time costs",
+        "One task on a large fleet, and a mixed workload under heavy faults: virtual seconds per wall second, events\n"
+        "per second and memory of dalang simulate. The same seed does the same work on any machine.",
+        table};
+    a = a != NULL ? a : &unused;
+    size_t n = 0;
+    table[n++] = (struct option){OPTION_UINT, "agents", 'n', "N", "Agents of the task; 100000.", &a->agents};
+    table[n++] =
+        (struct option){OPTION_UINT, "busy-agents", 'b', "N", "Agents of the mixed workload; 1000.", &a->busy_agents};
+    table[n++] = (struct option){OPTION_DURATION, "for", 0, "TIME", "Its length in virtual time; 1h.", &a->for_ms};
+    table[n++] = (struct option){OPTION_UINT, "seed", 's', "N", "The seed; 1.", &a->seed};
+    table[n++] =
+        (struct option){OPTION_FLAG, "quick", 'q', NULL, "A hundredth of the agents, a tenth of the time.", &a->quick};
+    output_options(table, n, &a->output);
+    return &cl;
+}
+
 struct soak_args {
     struct output output;
     uint64_t clients, for_ms, seed;
@@ -189,6 +217,7 @@ void bench_describe(void (*each)(void *ctx, const struct command_line *cl), void
     each(ctx, broker_line(NULL));
     each(ctx, jobs_line(NULL));
     each(ctx, storage_line(NULL));
+    each(ctx, simulate_bench_line(NULL));
     each(ctx, soak_line(NULL));
     each(ctx, report_line(NULL));
 }
@@ -432,6 +461,42 @@ static int storage_action(int argc, char *const argv[]) {
     return measure(&bench, argc, argv);
 }
 
+/* ---- simulate */
+
+static bool check_simulate(void *args, struct error *err) {
+    struct simulate_bench_args *a = args;
+    if (a->quick) {
+        a->agents = a->agents >= 100 ? a->agents / 100 : 1;
+        a->busy_agents = a->busy_agents >= 100 ? a->busy_agents / 100 : 1;
+        a->for_ms = a->for_ms >= 10 ? a->for_ms / 10 : 1;
+    }
+    return (a->agents > 0 && a->busy_agents > 0 && a->for_ms > 0) ||
+           error_set(err, "usage", "--agents, --busy-agents and --for must not be 0");
+}
+
+static bool run_simulate(void *args, struct world *w, const char *dir, json_t *report, struct error *err) {
+    const struct simulate_bench_args *a = args;
+    char *self = program_path("dalang");
+    (void)w;
+    const struct bench_simulate b = {.dir = dir,
+                                     .self = self,
+                                     .agents = a->agents,
+                                     .busy_agents = a->busy_agents,
+                                     .for_ms = a->for_ms,
+                                     .seed = a->seed,
+                                     .progress = on_progress};
+    const bool ok = bench_simulate_run(&b, report, err);
+    mem_free(self);
+    return ok;
+}
+
+static int simulate_action(int argc, char *const argv[]) {
+    struct simulate_bench_args a = {.agents = 100000, .busy_agents = 1000, .for_ms = 3600000, .seed = 1};
+    const struct bench bench = {
+        simulate_bench_line(&a), "What simulated time costs", &a.output, &a, check_simulate, run_simulate};
+    return measure(&bench, argc, argv);
+}
+
 /* ---- soak */
 
 static bool check_soak(void *args, struct error *err) {
@@ -521,6 +586,7 @@ static const struct action {
     {"broker", "what a PCP broker costs, beside a bare OpenSSL server", broker_action},
     {"jobs", "what tasks and Puppet runs cost a whole stack", jobs_action},
     {"storage", "what the API's lists take with many jobs stored", storage_action},
+    {"simulate", "what simulated time costs", simulate_action},
     {"soak", "whether a broker keeps its memory and descriptors", soak_action},
     {"report", "show reports that --json wrote, or make one page of them", report_action},
 };

@@ -152,6 +152,22 @@ static void lists_with_stored_jobs(void **state) {
     json_decref(r);
 }
 
+static void simulated_time(void **state) {
+    (void)state;
+    json_t *r = report_of(ARGUMENTS("simulate", "-n", "20", "-b", "3", "--for", "20s", "--json"));
+    static const char *const keys[] = {"wall_seconds", "cpu_seconds",       "virtual_seconds", "virtual_per_wall",
+                                       "events",       "events_per_second", "peak_memory",     "memory_per_agent"};
+    expect_columns(r, 2);
+    for (size_t column = 0; column < 2; column++) {
+        for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+            assert_true(value(r, keys[i], column) > 0);
+        }
+        assert_true(value(r, "peak_memory", column) < 1e9);
+    }
+    assert_true(value(r, "virtual_seconds", 1) >= 20);
+    json_decref(r);
+}
+
 static void soak_leaves_no_descriptor(void **state) {
     (void)state;
     json_t *r = report_of(ARGUMENTS("soak", "-c", "40", "--for", "2s", "--json"));
@@ -174,7 +190,7 @@ static void wrong_command_lines(void **state) {
         int code;
         const char *err;
     } list[] = {
-        {{NULL}, 2, "dalang bench: *Usage: dalang bench ACTION*broker *jobs *storage *soak *report *"},
+        {{NULL}, 2, "dalang bench: *Usage: dalang bench ACTION*broker *jobs *storage *simulate *soak *report *"},
         {{"brokr"}, 2, "dalang bench: there is no action \"brokr\"; did you mean \"broker\"?\n"},
         {{"broker", "now"}, 2, "dalang bench broker: \"now\" is no option\n"},
         {{"broker", "--conections", "3"}, 2, "dalang bench broker: unknown option --conections; did you mean *"},
@@ -198,6 +214,7 @@ static void wrong_command_lines(void **state) {
         {{"jobs", "--rounds", "0"}, 2, "dalang bench jobs: --rounds must be at least 1\n"},
         {{"storage", "-j", "0"}, 2, "dalang bench storage: --jobs, --nodes and --requests must be at least 1\n"},
         {{"storage", "-n", "100000"}, 2, "dalang bench storage: --jobs times --nodes must be at most 10,000,000\n"},
+        {{"simulate", "-b", "0"}, 2, "dalang bench simulate: --agents, --busy-agents and --for must not be 0\n"},
         {{"soak", "-c", "0"}, 2, "dalang bench soak: --clients and --for must not be 0\n"},
         {{"report"}, 2, "dalang bench report: which file?\n"},
         {{"report", "nothing.json"}, 3, "dalang bench report: *nothing.json*"},
@@ -283,13 +300,10 @@ static void a_broker_of_another_ca(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(broker_beside_its_floor),
-        cmocka_unit_test(broker_against_another_with_a_storm),
-        cmocka_unit_test(jobs_of_a_stack),
-        cmocka_unit_test(lists_with_stored_jobs),
-        cmocka_unit_test(soak_leaves_no_descriptor),
-        cmocka_unit_test(wrong_command_lines),
-        cmocka_unit_test(unreachable_or_strange_targets),
+        cmocka_unit_test(broker_beside_its_floor), cmocka_unit_test(broker_against_another_with_a_storm),
+        cmocka_unit_test(jobs_of_a_stack),         cmocka_unit_test(lists_with_stored_jobs),
+        cmocka_unit_test(simulated_time),          cmocka_unit_test(soak_leaves_no_descriptor),
+        cmocka_unit_test(wrong_command_lines),     cmocka_unit_test(unreachable_or_strange_targets),
         cmocka_unit_test(a_broker_of_another_ca),
     };
     return cmocka_run_group_tests(tests, make_home, remove_home);
