@@ -59,6 +59,10 @@ static void records_of_all_kinds(void **state) {
     put_record(b, "badrecord", NULL, NULL);
     put_file(b, "badrecord", "metadata", "{\"requester\":1}");
     put_record(b, "badstate", "command", "\"status\":\"great\"");
+    put_record(b, "oddkey", "command", "\"status\":\"running\",\"colour\":\"blue\"");
+    put_record(b, "oddtext", "command", "\"status\":\"running\",\"end\":7");
+    put_record(b, "oddflag", "command", "\"status\":\"running\",\"results_are_valid\":\"yes\"");
+    put_record(b, "nostatus", "command", "\"end\":\"x\"");
     put_record(b, "nometa", NULL, NULL);
     put_record(b, "unknownmod", "zork", "\"status\":\"running\"");
     put_record(b, "ended", "command", "\"status\":\"running\"");
@@ -89,6 +93,10 @@ static void records_of_all_kinds(void **state) {
     expect_status(b, "badjson", UNKNOWN("invalid JSON in metadata file of the transaction badjson"));
     expect_status(b, "badrecord", UNKNOWN("invalid data in metadata file of the transaction badrecord"));
     expect_status(b, "badstate", UNKNOWN("invalid data in metadata file of the transaction badstate"));
+    expect_status(b, "oddkey", UNKNOWN("invalid data in metadata file of the transaction oddkey"));
+    expect_status(b, "oddtext", UNKNOWN("invalid data in metadata file of the transaction oddtext"));
+    expect_status(b, "oddflag", UNKNOWN("invalid data in metadata file of the transaction oddflag"));
+    expect_status(b, "nostatus", UNKNOWN("invalid data in metadata file of the transaction nostatus"));
     expect_status(b, "nometa", UNKNOWN("metadata file of the transaction nometa does not exist"));
     expect_status(b, "unknownmod",
                   UNKNOWN("unexpected failure while retrieving metadata: unknown action stored in "
