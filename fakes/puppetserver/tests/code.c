@@ -49,6 +49,10 @@ void code_open(struct code_bench *b, const char *state) {
 
 void code_close(struct code_bench *b) {
     rig_stop(&b->rig);
+    code_free(b);
+}
+
+void code_free(struct code_bench *b) {
     fake_puppetserver_free(b->ps);
     json_decref(b->commands);
     json_decref(b->rows);

@@ -18,6 +18,7 @@ struct code_bench {
 /* codedir /code, orchestrator "orch". state: more keys, JSON with ' for ", or NULL. */
 void code_open(struct code_bench *b, const char *state);
 void code_close(struct code_bench *b);
+void code_free(struct code_bench *b); /* after rig_stop() */
 /* Writes a file below /code/environments/; directories are made. */
 void code_file(struct code_bench *b, const char *path, const char *text);
 /* A question of the orchestrator. */

@@ -121,7 +121,7 @@ static void odd_requests_are_refused(void **state) {
 static void the_bucket_has_an_end(void **state) {
     struct code_bench *b = *state;
     size_t len = 40 * 1024 * 1024;
-    char *big = mem_zalloc(len);
+    char *big = mem_zalloc(len + 1);
     for (char c = 'a'; c <= 'b'; c++) {
         char hex[SHA256_HEX_LEN + 1];
         memset(big, c, len);

@@ -286,9 +286,11 @@ static void the_server_may_go(void **state) {
     }
     sim_run(v->b.rig.sim, sim_now_us(v->b.rig.sim) + SIM_SECOND);
     assert_int_equal(v->program.running, 8);
-    code_close(&v->b);
+    rig_stop(&v->b.rig);
     assert_int_equal(v->program.running, 0);
     assert_int_equal(many.good, 0);
+    world_tls_free(tls);
+    code_free(&v->b);
     mem_free(url);
     mem_free(v);
 }
