@@ -1,4 +1,4 @@
-/* links: agent sim_world net pxp pcp world base */
+/* links: fuzz_mutate agent sim_world net pxp pcp world base */
 /* An agent core between a broker that says anything and a disk that outlives it. A byte string decides what the broker
  * sends, when connections end, when the agent dies; then: no transaction has run twice, every answer is well-formed and
  * goes to whom it is owed, and nothing is left behind.
@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "fuzz/mutate/mutate.h"
 #include "net/http_server.h"
 #include "net/ws_peer.h"
 #include "pxp/body.h"
@@ -22,6 +23,7 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+MUTATOR(mutate_agent)
 
 enum { COMMANDS_MAX = 40 };
 #define CONTROLLER "pcp://controller/x"

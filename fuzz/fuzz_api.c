@@ -1,14 +1,16 @@
-/* links: orchestrator sim_world net pxp pcp world base */
+/* links: fuzz_mutate orchestrator sim_world net pxp pcp world base */
 /* What the orchestrator's API takes, without the service around it. The first byte chooses the route whose body the
  * JSON text is held against; 'T' and what follows the next newline: a Puppet data type and a value; 'P': a task's
  * metadata and its parameters. Every refusal must say why; what is accepted must be of the types that the schema
  * promises to the code behind it. */
 #include "base/mem.h"
+#include "fuzz/mutate/mutate.h"
 #include "orchestrator/api/internal.h"
 #include <assert.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+MUTATOR(mutate_api)
 
 static bool is_kind(const json_t *v, unsigned types) {
     return ((types & IS_STRING) != 0 && json_is_string(v)) || ((types & IS_INTEGER) != 0 && json_is_integer(v)) ||

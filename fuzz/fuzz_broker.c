@@ -1,4 +1,4 @@
-/* links: checks sim_world broker net pcp world base */
+/* links: fuzz_mutate checks sim_world broker net pcp world base */
 /* A broker core and several clients. A byte string decides who connects as whom, what they send, who supersedes whom,
  * who closes, resets or stops reading, and when the rules change. What must hold is judged by those who only watch
  * (simulator/checks): every message is delivered once, answered, or lost with a connection; none reaches another URI or
@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "broker/broker.h"
+#include "fuzz/mutate/mutate.h"
 #include "net/ws_peer.h"
 #include "pcp/body.h"
 #include "pcp/message.h"
@@ -22,6 +23,7 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+MUTATOR(mutate_broker)
 
 enum { CLIENTS = 6, COMMANDS_MAX = 60, COMMAND_LEN = 4, QUEUE_MAX = 20000, MESSAGE_MAX = 60000 };
 #define BROKER "broker"
@@ -77,7 +79,7 @@ struct client {
     struct fuzz *fuzz;
     const struct who *who;
     struct world *host;
-    struct world_tls *tls;
+    struct world_tls *tls;    /* NULL: has never dialled */
     struct ws_peer *peer;     /* NULL: not connected */
     struct world_conn *plain; /* says bytes before any WebSocket */
     bool open;
@@ -146,15 +148,24 @@ static void drop(struct client *c) {
     }
 }
 
+/* Certificates are made for those who use them: most inputs have few clients. */
+static struct world_connect address(struct client *c) {
+    if (c->tls == NULL) {
+        struct world_tls_files files = sim_tls_files(c->host, c->who->common_name);
+        c->tls = world_tls_new(c->host, &files, NULL);
+    }
+    return (struct world_connect){.host = BROKER, .port = 8142, .tls = c->tls};
+}
+
 static void dial(struct client *c) {
     drop(c);
-    struct ws_connect opts = {.to = {.host = BROKER, .port = 8142, .tls = c->tls}, .path = c->who->path};
+    struct ws_connect opts = {.to = address(c), .path = c->who->path};
     c->peer = ws_connect(c->host, &opts, &handler, c);
 }
 
 static void say_before(struct client *c, struct span bytes) {
     drop(c);
-    struct world_connect to = {.host = BROKER, .port = 8142, .tls = c->tls};
+    struct world_connect to = address(c);
     c->plain = world_connect(c->host, &to, &plain_handler, c);
     sim_run(c->fuzz->sim, sim_now_us(c->fuzz->sim) + 10 * SIM_MS);
     if (c->plain != NULL) {
@@ -196,9 +207,10 @@ static void send_large(struct client *c, uint8_t kilobytes) {
     buf_printf(&out,
                "{\"id\":\"%08x-1234-4234-8234-123456789012\",\"message_type\":\"x\",\"target\":\"%s\",\"data\":\"",
                ++c->fuzz->ids, clients[2].uri);
-    for (size_t i = 0; i < (size_t)kilobytes * 256; i++) {
-        buf_append_char(&out, 'x');
-    }
+    size_t len = (size_t)kilobytes * 256;
+    buf_reserve(&out, len + 2);
+    memset(out.ptr + out.len, 'x', len);
+    out.len += len;
     buf_append_cstr(&out, "\"}");
     struct span frame = buf_span(&out);
     ws_send(c->peer, true, &frame, 1);
@@ -253,8 +265,6 @@ static void begin(struct fuzz *f, uint8_t options) {
         char name[16];
         snprintf(name, sizeof name, "client-%zu", i);
         *c = (struct client){.fuzz = f, .who = &clients[i], .host = sim_host(f->sim, name)};
-        struct world_tls_files files = sim_tls_files(c->host, c->who->common_name);
-        c->tls = world_tls_new(c->host, &files, NULL);
     }
 }
 
@@ -290,7 +300,9 @@ static void end(struct fuzz *f) {
     sim_run(f->sim, sim_now_us(f->sim) + SIM_MINUTE);
     judge(f);
     for (size_t i = 0; i < CLIENTS; i++) {
-        world_tls_free(f->clients[i].tls);
+        if (f->clients[i].tls != NULL) {
+            world_tls_free(f->clients[i].tls);
+        }
     }
     checks_free(f->checks);
     sim_free(f->sim);

@@ -1,9 +1,11 @@
-/* links: wire base */
+/* links: fuzz_mutate wire base */
 /* Requests as a server reads them. */
 #include "fuzz/fuzz_http_stream.h"
+#include "fuzz/mutate/mutate.h"
 #include "wire/ws_handshake.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+MUTATOR(mutate_http_request)
 
 /* The handshake's checks on whatever head there is. */
 static void check_upgrade(struct span bytes) {

@@ -1,4 +1,4 @@
-/* links: orchestrator checks sim_world broker net pxp pcp world base */
+/* links: fuzz_mutate orchestrator checks sim_world broker net pxp pcp world base */
 /* The whole orchestrator between a broker core, agents that answer anything, services that answer anything and a client
  * that asks anything. A byte string decides; the invariants of simulator/checks judge: every job acknowledged ends,
  * each node of it once, no transition is illegal, the event stream has no hole — also over crashes and power failures.
@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "broker/broker.h"
+#include "fuzz/mutate/mutate.h"
 #include "net/http_server.h"
 #include "net/ws_peer.h"
 #include "orchestrator/orchestrator.h"
@@ -27,8 +28,11 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+MUTATOR(mutate_orchestrator)
 
 enum { AGENTS = 3, COMMANDS_MAX = 24, COMMAND_LEN = 4, FETCHES_MAX = 64 };
+/* Ten times what any job here may take (configure()). */
+#define SETTLED_US (10 * SIM_MINUTE)
 
 struct agent {
     struct fuzz *fuzz;
@@ -437,7 +441,7 @@ static void converge(struct fuzz *f) {
     for (size_t i = 0; i < AGENTS; i++) {
         agent_here(&f->agents[i]);
     }
-    pass(f, SIM_HOUR);
+    pass(f, SETTLED_US);
     f->asked = 0;
     for (size_t i = 0; i < checks_job_count(f->checks) && i < FETCHES_MAX / 3; i++) {
         static const char *const parts[] = {"", "/nodes", "/events"};

@@ -1,12 +1,14 @@
-/* links: pcp base */
+/* links: fuzz_mutate pcp base */
 /* Version 1 bytes as broker and as client: whatever is accepted can be written in both versions and read again, and a
  * client never accepts an envelope that a broker finds malformed for its framing. */
 #include "base/mem.h"
+#include "fuzz/mutate/mutate.h"
 #include "pcp/body.h"
 #include "pcp/message.h"
 #include <assert.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+MUTATOR(mutate_pcp_v1)
 
 static void check_again(enum pcp_version v, const struct pcp_message *m, enum pcp_side side) {
     struct buf bytes = BUF_INIT, scratch = BUF_INIT;

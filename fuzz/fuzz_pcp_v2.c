@@ -1,8 +1,9 @@
-/* links: pcp base */
+/* links: fuzz_mutate pcp base */
 /* The envelope reader against jansson: both take the same messages and see the same fields; data stays JSON; what was
  * read can be written in either version and read again. */
 #include "base/json.h"
 #include "base/mem.h"
+#include "fuzz/mutate/mutate.h"
 #include "pcp/json_scan.h"
 #include "pcp/message.h"
 #include <assert.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+MUTATOR(mutate_pcp_v2)
 
 /* Where jansson is known to differ: numbers out of a double's range, NUL in a key, and its own nesting limit. */
 static bool known_difference(const json_error_t *why) {

@@ -1,13 +1,15 @@
-/* links: pxp base */
+/* links: fuzz_mutate pxp base */
 /* PXP bodies, module metadata and schemas from any bytes. The first byte picks what they are read as. What parses is
  * written and must parse again to the same. */
 #include "base/json.h"
 #include "base/mem.h"
+#include "fuzz/mutate/mutate.h"
 #include "pxp/module.h"
 #include "pxp/status.h"
 #include <assert.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+MUTATOR(mutate_pxp)
 
 static void request(enum pxp_type type, struct span text) {
     struct pxp_request r, again;

@@ -1,7 +1,8 @@
-/* links: wire base wslay */
+/* links: fuzz_mutate wire base wslay */
 /* A WebSocket's incoming bytes, both roles: cut differently they give the same events; wslay sees the same messages;
  * what was read can be written and read again. First byte: role and limit. */
 #include "base/mem.h"
+#include "fuzz/mutate/mutate.h"
 #include "wire/ws_reader.h"
 #include <assert.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <wslay/wslay.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+MUTATOR(mutate_ws)
 
 struct log {
     struct buf events;   /* everything */
@@ -81,7 +83,7 @@ static void run(enum ws_role role, size_t max, struct span bytes, size_t cut, st
         random = random * 1664525u + 1013904223u;
         size_t len = cut == 0 ? bytes.len : 1 + (random >> 8) % cut;
         len = len < bytes.len ? len : bytes.len;
-        char *copy = malloc(len);
+        char one, *copy = len == 1 ? &one : malloc(len);
         memcpy(copy, bytes.ptr, len);
         struct span in = {copy, len};
         struct ws_event ev;
@@ -90,7 +92,9 @@ static void run(enum ws_role role, size_t max, struct span bytes, size_t cut, st
         }
         assert(in.len == 0);
         assert(!ws_reader_idle(&r) || r.ended || (r.message.ptr == NULL && r.control == NULL));
-        free(copy);
+        if (copy != &one) {
+            free(copy);
+        }
         bytes = span_sub(bytes, len, bytes.len);
     }
     ws_reader_free(&r);
