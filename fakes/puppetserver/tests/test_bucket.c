@@ -122,7 +122,7 @@ static void the_bucket_has_an_end(void **state) {
     struct code_bench *b = *state;
     size_t len = 40 * 1024 * 1024;
     char *big = mem_zalloc(len + 1);
-    for (char c = 'a'; c <= 'b'; c++) {
+    for (int c = 'a'; c <= 'b'; c++) {
         char hex[SHA256_HEX_LEN + 1];
         memset(big, c, len);
         sha256_hex(span_bytes(big, len), hex);
