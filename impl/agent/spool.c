@@ -13,10 +13,19 @@ char *spool_path(const char *spool, struct span id, const char *file) {
     return str_printf("%s/%.*s%s%s", spool, (int)id.len, id.ptr, file != NULL ? "/" : "", file != NULL ? file : "");
 }
 
-bool spool_exists(struct world *w, const char *spool, struct span id) {
+bool spool_has_directory(struct world *w, const char *spool, struct span id) {
     char *path = spool_path(spool, id, NULL);
     struct world_stat st;
     bool exists = world_file_lstat(w, path, &st, NULL);
+    mem_free(path);
+    return exists;
+}
+
+bool spool_exists(struct world *w, const char *spool, struct span id) {
+    char *path = spool_path(spool, id, NULL), *record = spool_path(spool, id, "metadata");
+    struct world_stat st;
+    bool exists = world_file_lstat(w, path, &st, NULL) && (!st.is_dir || world_file_lstat(w, record, &st, NULL));
+    mem_free(record);
     mem_free(path);
     return exists;
 }
@@ -48,8 +57,9 @@ bool spool_write_record(struct world *w, const char *spool, struct span id, cons
  * transaction run again. */
 bool spool_create(struct world *w, const char *spool, struct span id, const json_t *record, struct error *err) {
     char *dir = spool_path(spool, id, NULL);
-    bool ok = world_file_mkdir(w, dir, SPOOL_DIR_MODE, false, err) && spool_write_record(w, spool, id, record, err) &&
-              world_file_sync(w, spool, err);
+    bool left_behind = spool_has_directory(w, spool, id) && !spool_exists(w, spool, id);
+    bool ok = (left_behind || world_file_mkdir(w, dir, SPOOL_DIR_MODE, false, err)) &&
+              spool_write_record(w, spool, id, record, err) && world_file_sync(w, spool, err);
     if (!ok) {
         world_file_remove(w, dir, true, NULL);
     }

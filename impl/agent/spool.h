@@ -26,7 +26,10 @@ bool spool_id_valid(struct span transaction_id);
 
 /* <spool>/<transaction id>[/<file>], mem_free() it. */
 char *spool_path(const char *spool, struct span transaction_id, const char *file);
+/* Was the transaction begun? A directory without a record is what an agent leaves that dies before it acknowledges a
+ * request: nothing runs in it, and the request may come again. */
 bool spool_exists(struct world *w, const char *spool, struct span transaction_id);
+bool spool_has_directory(struct world *w, const char *spool, struct span transaction_id);
 
 /* The text of a point in time in records: microseconds, none when they are zero. */
 void spool_time(int64_t ms, char out[TIME_TEXT_LEN]);

@@ -158,7 +158,7 @@ static void look(struct job *job) {
     struct agent *a = job->agent;
     struct span id = asked(job);
     bool live = spool_id_valid(id) && map_get(&a->transactions, id) != NULL;
-    if (!spool_id_valid(id) || !spool_exists(a->world, a->spool_dir, id)) {
+    if (!spool_id_valid(id) || !spool_has_directory(a->world, a->spool_dir, id)) {
         forget(job);
         answer_unknown(job, "found no results directory");
         return;

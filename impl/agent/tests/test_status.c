@@ -129,6 +129,20 @@ static void a_running_task(void **state) {
     bench_free(b);
 }
 
+/* The agent died before it acknowledged: it had made the directory, and no record yet. */
+static void a_transaction_that_was_never_begun_may_begin(void **state) {
+    (void)state;
+    struct bench *b = bench_connected(PCP_V2);
+    put_record(b, "t", NULL, NULL);
+    expect_status(b, "t", UNKNOWN("metadata file of the transaction t does not exist"));
+    mem_free(bench_request(b, NON_BLOCKING, "t", "command", "run", "{\"command\":\"out x\"}", true));
+    bench_expect(b, "rpc_provisional_response");
+    bench_expect(b, "rpc_non_blocking_response");
+    expect_status(b, "t", "\"exitcode\":0,\"status\":\"success\",\"stdout\":\"x\\n\"}");
+    assert_int_equal(b->runs, 1);
+    bench_free(b);
+}
+
 static void duplicates_get_a_provisional_response_only(void **state) {
     (void)state;
     struct bench *b = bench_connected(PCP_V2);
@@ -351,6 +365,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_of_all_kinds),
         cmocka_unit_test(a_running_task),
+        cmocka_unit_test(a_transaction_that_was_never_begun_may_begin),
         cmocka_unit_test(duplicates_get_a_provisional_response_only),
         cmocka_unit_test(two_controllers_use_one_agent),
         cmocka_unit_test(without_notify_outcome_nothing_follows),
