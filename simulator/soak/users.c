@@ -232,6 +232,12 @@ static void get(struct soak *s, const char *job, const char *what,
     mem_free(target);
 }
 
+/* An agent that is asked while its disk cannot be read says so. */
+static bool could_not_be_read(const json_t *result) {
+    const char *msg = json_str(json_object_get(result, "_error"), "msg");
+    return msg != NULL && span_starts_with(span_of(msg), "failed to retrieve the output: failed to read file ");
+}
+
 /* Whatever happened on the way: a result is that of this job's task on that node. */
 static void check_result(struct soak *s, const struct soak_job *j, const json_t *node) {
     const char *state = json_str(node, "state"), *name = json_str(node, "name");
@@ -240,9 +246,9 @@ static void check_result(struct soak *s, const struct soak_job *j, const json_t 
     if (j->message != NULL && finished) {
         right = str_eq(json_str(result, "said"), j->message);
     } else if (j->message != NULL && failed) {
-        right = false; /* an echo ends with 0 */
+        right = could_not_be_read(result); /* an echo ends with 0 */
     } else if (str_eq(j->task, "soak::flaky")) {
-        right = !(s->flaky_exit == 0 ? failed : finished);
+        right = !(s->flaky_exit == 0 ? failed && !could_not_be_read(result) : finished);
     }
     if (!right) {
         char *said = json_text(result);
