@@ -45,6 +45,7 @@ struct agent {
 struct request {
     struct fuzz *fuzz;
     struct world_fetch *fetch; /* NULL: answered */
+    bool status;               /* it asks how the services are: 503 with the same document when one is not well */
 };
 
 struct fuzz {
@@ -288,7 +289,14 @@ static void on_answer(void *ctx, const struct world_response *r) {
         const char *type = world_response_header(r, "content-type");
         json_t *body = type != NULL && strstr(type, "json") != NULL ? json_parse(r->body, "fuzz", NULL) : json_null();
         assert(body != NULL);
-        if (r->status >= 400 && json_is_object(body)) { /* every error has its kind and says something */
+        if (q->status && json_is_object(body) && json_str(body, "kind") == NULL) {
+            const char *name;
+            json_t *service;
+            assert(r->status == 200 || r->status == 503);
+            json_object_foreach(body, name, service) {
+                assert(json_str(service, "state") != NULL);
+            }
+        } else if (r->status >= 400 && json_is_object(body)) { /* every error has its kind and says something */
             assert(json_str(body, "kind") != NULL && json_str(body, "msg") != NULL);
         }
         json_decref(body);
@@ -322,6 +330,7 @@ static void ask(struct fuzz *f, const char *method, const char *path, struct spa
                                     .tls = f->client_tls,
                                     .timeout_ms = 10000};
     q->fuzz = f;
+    q->status = strncmp(path, "/status/", 8) == 0;
     q->fetch = world_fetch(f->client, &opts, on_answer, q);
     buf_free(&url);
 }
