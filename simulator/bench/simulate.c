@@ -28,21 +28,31 @@ static bool simulate(const struct bench_simulate *b, const char *const *argv, co
     return *result != NULL;
 }
 
-static size_t write_figures(json_t *report, const char *column_name, const json_t *result,
-                            const struct process_usage *usage, uint64_t agents) {
-    const size_t column = report_column(report, column_name, false);
+struct what {
+    const char *key, *name;
+    uint64_t agents;
+};
+
+static void figure(json_t *report, const struct what *of, const char *key, const char *label, const char *unit,
+                   double value) {
+    char *whole_key = str_printf("%s_%s", of->key, key), *whole_label = str_printf("%s: %s", of->name, label);
+    report_figure(report, whole_key, whole_label, unit, 0, value);
+    mem_free(whole_key);
+    mem_free(whole_label);
+}
+
+static void write_figures(json_t *report, const struct what *of, const json_t *result,
+                          const struct process_usage *usage) {
     const double virtual_s = json_number_value(json_object_get(result, "virtual_s"));
     const double events = (double)json_int(result, "events", 0);
-    report_figure(report, "wall_seconds", "wall time", "s", column, usage->wall_s);
-    report_figure(report, "cpu_seconds", "processor time", "s", column, usage->cpu_s);
-    report_figure(report, "virtual_seconds", "virtual time", "s", column, virtual_s);
-    report_figure(report, "virtual_per_wall", "virtual seconds per wall second", "x", column,
-                  virtual_s / usage->wall_s);
-    report_figure(report, "events", "events", "", column, events);
-    report_figure(report, "events_per_second", "events per wall second", "/s", column, events / usage->wall_s);
-    report_figure(report, "peak_memory", "memory, at most", "B", column, usage->peak_bytes);
-    report_figure(report, "memory_per_agent", "memory per agent", "B", column, usage->peak_bytes / (double)agents);
-    return column;
+    figure(report, of, "wall_seconds", "wall time", "s", usage->wall_s);
+    figure(report, of, "cpu_seconds", "processor time", "s", usage->cpu_s);
+    figure(report, of, "virtual_seconds", "virtual time", "s", virtual_s);
+    figure(report, of, "virtual_per_wall", "virtual seconds per wall second", "x", virtual_s / usage->wall_s);
+    figure(report, of, "events", "events", "", events);
+    figure(report, of, "events_per_second", "events per wall second", "/s", events / usage->wall_s);
+    figure(report, of, "peak_memory", "memory, at most", "B", usage->peak_bytes);
+    figure(report, of, "memory_per_agent", "memory per agent", "B", usage->peak_bytes / (double)of->agents);
 }
 
 static bool one_task(const struct bench_simulate *b, const char *seed, json_t *report, struct error *err) {
@@ -54,10 +64,10 @@ static bool one_task(const struct bench_simulate *b, const char *seed, json_t *r
     json_t *result;
     const bool ok = simulate(b, argv, name, &result, &usage, err);
     if (ok) {
-        const size_t column = write_figures(report, name, result, &usage, b->agents);
+        write_figures(report, &(struct what){"task", name, b->agents}, result, &usage);
         if (b->agents == GOAL_AGENTS) {
-            report_goal(report, "wall_seconds", column, REPORT_AT_MOST, 60);
-            report_goal(report, "peak_memory", column, REPORT_AT_MOST, 2e9);
+            report_goal(report, "task_wall_seconds", 0, REPORT_AT_MOST, 60);
+            report_goal(report, "task_peak_memory", 0, REPORT_AT_MOST, 2e9);
         }
     }
     json_decref(result);
@@ -76,10 +86,11 @@ static bool mixed_work(const struct bench_simulate *b, const char *seed, json_t 
     json_t *result;
     const bool ok = simulate(b, argv, name, &result, &usage, err);
     if (ok) {
-        const size_t column = write_figures(report, name, result, &usage, b->busy_agents);
-        report_figure(report, "faults", "faults", "", column, (double)json_int(result, "faults", 0));
+        const struct what of = {"mixed", name, b->busy_agents};
+        write_figures(report, &of, result, &usage);
+        figure(report, &of, "faults", "faults", "", (double)json_int(result, "faults", 0));
         if (b->busy_agents == GOAL_BUSY_AGENTS && b->for_ms == GOAL_FOR_MS) {
-            report_goal(report, "wall_seconds", column, REPORT_AT_MOST, 10);
+            report_goal(report, "mixed_wall_seconds", 0, REPORT_AT_MOST, 10);
         }
     }
     json_decref(result);
@@ -91,6 +102,7 @@ static bool mixed_work(const struct bench_simulate *b, const char *seed, json_t 
 
 bool bench_simulate_run(const struct bench_simulate *b, json_t *report, struct error *err) {
     char *seed = str_printf("%llu", (unsigned long long)b->seed);
+    report_column(report, "dalang simulate", false);
     const bool ok = one_task(b, seed, report, err) && mixed_work(b, seed, report, err);
     mem_free(seed);
     return ok;
