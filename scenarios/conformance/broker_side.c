@@ -418,11 +418,10 @@ static const char *broker_forbids(struct stage *s, struct link *l, const json_t 
 
 struct link *inventory_watcher(struct stage *s, int who, const char *query) {
     struct link *l = connects(s, who, "watcher");
-    char *message = str_printf("{'message_type': '${pl}inventory_request', 'target': 'pcp:///server',"
-                               " 'data': {'query': [%s], 'subscribe': true}}",
-                               query);
-    say(s, l, message);
-    mem_free(message);
+    say(s, l,
+        keep_text(s, str_printf("{'message_type': '${pl}inventory_request', 'target': 'pcp:///server',"
+                                " 'data': {'query': [%s], 'subscribe': true}}",
+                                query))); /* the case may end there */
     hears(s, l,
           "{'message_type': '${pl}inventory_response', 'target': '$any', 'in_reply_to': '${sent}',"
           " 'data': {'uris': ['$each', '$string']}}");
