@@ -96,21 +96,15 @@ static const struct key log_keys[] = {
     {"file", NULLABLE, text},   {"line", NULLABLE, integer}, {"level", REQUIRED, text},     {"message", REQUIRED, text},
     {"source", REQUIRED, text}, {"tags", REQUIRED, list},    {"time", REQUIRED, time_text}, {NULL, REQUIRED, NULL}};
 
-static bool check_key(const struct key *key, const json_t *object_, const char *where, struct error *err) {
-    const json_t *value = json_object_get(object_, key->name);
-    bool null = value == NULL || json_is_null(value);
-    if (null && (key->need == OPTIONAL || (key->need == NULLABLE && value != NULL))) {
-        return true;
-    }
-    if (null || (key->fits != NULL && !key->fits(value))) {
-        return error_set(err, "puppetdb/payload", "%s%s is %s", where, key->name,
-                         value == NULL ? "missing" : "of the wrong type");
-    }
-    return true;
-}
-
 static bool key_fits(const struct key *key, const json_t *value) {
     return json_is_null(value) ? key->need != REQUIRED : key->fits == NULL || key->fits(value);
+}
+
+static bool check_key(const struct key *key, const json_t *object_, const char *where, struct error *err) {
+    const json_t *value = json_object_get(object_, key->name);
+    bool good = value == NULL ? key->need == OPTIONAL : key_fits(key, value);
+    return good || error_set(err, "puppetdb/payload", "%s%s is %s", where, key->name,
+                             value == NULL ? "missing" : "of the wrong type");
 }
 
 static const struct key *key_named(const struct key *keys, const struct key *likely, const char *name) {

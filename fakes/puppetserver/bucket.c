@@ -26,7 +26,7 @@ void ps_bucket_clear(struct fake_puppetserver *ps) {
 
 static bool is_sha256(struct span hex) {
     for (size_t i = 0; i < hex.len; i++) {
-        if (strchr("0123456789abcdef", hex.ptr[i]) == NULL) {
+        if (memchr("0123456789abcdef", hex.ptr[i], 16) == NULL) {
             return false;
         }
     }

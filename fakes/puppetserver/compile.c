@@ -5,6 +5,7 @@
 #include "fakes/puppetserver/files.h"
 #include "fakes/puppetserver/report.h"
 #include "fakes/puppetserver/schema.h"
+#include <stdarg.h>
 #include <string.h>
 
 static const char plain_utf8[] = "text/plain;charset=utf-8";
@@ -57,14 +58,14 @@ static bool persist(struct ps_request *r, const json_t *body, const struct ps_en
                      ps_catalog_wire(r, catalog, json_str(body, "transaction_uuid"), json_str(body, "job_id")));
 }
 
-static void crash(struct ps_request *r, const char *what) {
-    ps_plain(r, 500, plain_utf8, "Internal Server Error: org.jruby.exceptions.%s", what);
-}
-
-static void crash_with(struct ps_request *r, const char *kind, const char *text) {
-    char *what = str_printf("%s %s", kind, text);
-    crash(r, what);
-    mem_free(what);
+static void __attribute__((format(printf, 2, 3))) crash(struct ps_request *r, const char *format, ...) {
+    struct buf what = BUF_INIT;
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(&what, format, args);
+    va_end(args);
+    ps_plain(r, 500, plain_utf8, "Internal Server Error: org.jruby.exceptions.%s", what.ptr);
+    buf_free(&what);
 }
 
 /* The catalog of the node, as the configuration has it. */
@@ -72,8 +73,7 @@ static void answer(struct ps_request *r, const json_t *body, const struct ps_env
     struct error err = ERROR_INIT;
     json_t *catalog = ps_compile(r, &(struct ps_compile){json_str(body, "certname"), env}, &err);
     if (catalog == NULL) {
-        crash_with(r, r->version_error != NULL ? "RuntimeError: (Error)" : "RuntimeError: (PreformattedError)",
-                   err.msg);
+        crash(r, "RuntimeError: (%s) %s", r->version_error != NULL ? "Error" : "PreformattedError", err.msg);
     } else if (persist(r, body, env, catalog)) {
         json_t *result = json_pack("{s:O}", "catalog", catalog);
         if (json_bool(json_object_get(body, "options"), "capture_logs", false)) {
@@ -83,6 +83,20 @@ static void answer(struct ps_request *r, const json_t *body, const struct ps_env
     }
     json_decref(catalog);
     error_clear(&err);
+}
+
+/* False: there is no such environment. */
+static bool answer_in(struct ps_request *r, const json_t *body, bool with_code_id, const char *endpoint) {
+    struct ps_environment env;
+    if (!ps_environment_open(r->ps, json_str(body, "environment"), &env)) {
+        return false;
+    }
+    env.code_id = with_code_id ? env.code_id : NULL;
+    if (ps_version_known(r, &env)) {
+        answer(r, body, &env, endpoint);
+    }
+    ps_environment_close(&env);
+    return true;
 }
 
 /* ---- POST /puppet/v4/catalog */
@@ -109,22 +123,11 @@ static const struct schema_key catalog_keys[] = {{"certname", SCHEMA_TEXT, true,
 
 void ps_catalog_v4(struct ps_request *r) {
     json_t *body = read_request(r, catalog_keys);
-    const char *name = json_str(body, "environment");
-    struct ps_environment env;
-    if (body == NULL) {
-        return;
-    }
-    if (ps_environment_open(r->ps, name, &env)) {
-        if (ps_version_known(r, &env)) {
-            answer(r, body, &env, "v4 catalog");
-        }
-        ps_environment_close(&env);
-    } else {
-        char *what = str_printf("RuntimeError: (EnvironmentNotFound) Could not find a directory environment named '%s' "
-                                "anywhere in the path: %s/environments. Does the directory exist?",
-                                name, json_str(r->ps->config, "codedir"));
-        crash(r, what);
-        mem_free(what);
+    if (body != NULL && !answer_in(r, body, true, "v4 catalog")) {
+        crash(r,
+              "RuntimeError: (EnvironmentNotFound) Could not find a directory environment named '%s' anywhere in the "
+              "path: %s/environments. Does the directory exist?",
+              json_str(body, "environment"), json_str(r->ps->config, "codedir"));
     }
     json_decref(body);
 }
@@ -152,21 +155,11 @@ static const struct schema_key compile_keys[] = {{"certname", SCHEMA_TEXT, true,
                                                  {NULL, SCHEMA_TEXT, false, NULL, NULL}};
 
 static void compile_in_environment(struct ps_request *r, const json_t *body) {
-    struct ps_environment env;
-    const char *name = json_str(body, "environment");
-    if (ps_environment_open(r->ps, name, &env)) {
-        env.code_id = NULL; /* such catalogs have none */
-        if (ps_version_known(r, &env)) {
-            answer(r, body, &env, "compile");
-        }
-        ps_environment_close(&env);
-    } else {
-        char *what =
-            str_printf("ArgumentError: (ArgumentError) No directory found for the environment '%s' on the path "
-                       "'%s/environments'",
-                       name, json_str(r->ps->config, "codedir"));
-        crash(r, what);
-        mem_free(what);
+    if (!answer_in(r, body, false, "compile")) { /* such catalogs have no code id */
+        crash(r,
+              "ArgumentError: (ArgumentError) No directory found for the environment '%s' on the path "
+              "'%s/environments'",
+              json_str(body, "environment"), json_str(r->ps->config, "codedir"));
     }
 }
 
@@ -184,7 +177,7 @@ static void compile_in_project(struct ps_request *r, const json_t *body) {
         answer(r, body, &env, "compile");
         ps_project_close(&project);
     } else if (error_is_set(&err)) {
-        crash_with(r, "RuntimeError: (Error)", err.msg);
+        crash(r, "RuntimeError: (Error) %s", err.msg);
     } else {
         struct ps_environment env = {.name = (char[]){"bolt_catalog"}};
         answer(r, body, &env, "compile");
@@ -204,9 +197,7 @@ static void compile(struct ps_request *r, const json_t *body) {
         ps_plain(r, 400, "text/plain",
                  "A compile request must include an `environment` or `versioned_project` parameter.");
     } else if (code == NULL) {
-        char *what = str_printf("RaiseException: (ParserError) unexpected token at '%s'", json_str(body, "code_ast"));
-        crash(r, what);
-        mem_free(what);
+        crash(r, "RaiseException: (ParserError) unexpected token at '%s'", json_str(body, "code_ast"));
     } else if (for_plan && !json_bool(r->ps->config, "boltlib", true)) {
         crash(r, "RuntimeError: (Error) When compile_for_plan is set, the path to boltlib modules must be provided by "
                  "setting boltlib-path as a jruby-puppet setting in pe-puppet-server.conf");

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "fakes/puppetserver/files.h"
+#include <stdarg.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -245,16 +246,29 @@ static char *find_file(struct world *w, const struct ps_project *p, const struct
     return found;
 }
 
-/* As the server's Java side sends a file, without Puppet's headers. */
+/* The server's Java side answers without Puppet's headers. */
+static void __attribute__((format(printf, 3, 4))) plainly(struct ps_request *r, int status, const char *format, ...) {
+    struct buf text = BUF_INIT;
+    va_list args;
+    va_start(args, format);
+    buf_vprintf(&text, format, args);
+    va_end(args);
+    http_respond(r->ex, status, "text/plain", buf_span(&text));
+    buf_free(&text);
+}
+
+static void broken(struct ps_request *r, struct error *err) {
+    ps_plain(r, 500, "text/plain;charset=utf-8", "Internal Server Error: %s", err->msg);
+    error_clear(err);
+}
+
 static void send_file(struct ps_request *r, const char *path, const char *asked) {
     struct world *w = r->ps->base.world;
     struct buf bytes = BUF_INIT;
     struct world_stat st = {0};
     struct error err = ERROR_INIT;
     if (path == NULL) {
-        char *text = str_printf("Could not find file_content for path: %s", asked);
-        http_respond(r->ex, 404, "text/plain", span_of(text));
-        mem_free(text);
+        plainly(r, 404, "Could not find file_content for path: %s", asked);
     } else if (world_file_stat(w, path, &st, &err) &&
                (st.is_dir || world_file_read(w, path, PS_FILE_MAX, &bytes, &err))) {
         char date[TIME_TEXT_LEN];
@@ -265,23 +279,25 @@ static void send_file(struct ps_request *r, const char *path, const char *asked)
         http_set_header(r->ex, "Vary", "Accept-Encoding, User-Agent");
         http_respond(r->ex, 200, "application/octet-stream", buf_span(&bytes));
     } else {
-        ps_plain(r, 500, "text/plain;charset=utf-8", "Internal Server Error: %s", err.msg);
+        broken(r, &err);
     }
-    error_clear(&err);
     buf_free(&bytes);
 }
 
-static void broken(struct ps_request *r, struct error *err) {
-    ps_plain(r, 500, "text/plain;charset=utf-8", "Internal Server Error: %s", err->msg);
-    error_clear(err);
+/* False after answering. */
+static bool read_place(struct ps_request *r, struct place *at) {
+    if (!place_of(r->params[0], at)) {
+        ps_html_not_found(r->ex, http_request(r->ex)->path);
+        return false;
+    }
+    return true;
 }
 
 void ps_project_content(struct ps_request *r, const char *name) {
     struct ps_project p;
     struct place at;
     struct error err = ERROR_INIT;
-    if (!place_of(r->params[0], &at)) {
-        ps_html_not_found(r->ex, http_request(r->ex)->path);
+    if (!read_place(r, &at)) {
         return;
     }
     if (ps_project_open(r->ps, name, &p, &err)) {
@@ -311,9 +327,7 @@ static bool supported(struct ps_request *r) {
     }
     bool good = b.len == 0;
     if (!good) {
-        char *text = str_printf("Not all parameter values are supported in this implementation: %s", b.ptr);
-        http_respond(r->ex, 400, "text/plain", span_of(text));
-        mem_free(text);
+        plainly(r, 400, "Not all parameter values are supported in this implementation: %s", b.ptr);
     }
     buf_free(&b);
     return good;
@@ -348,16 +362,13 @@ void ps_project_metadatas(struct ps_request *r, const char *name) {
     struct ps_project p;
     struct place at;
     struct error err = ERROR_INIT;
-    if (!place_of(r->params[0], &at)) {
-        ps_html_not_found(r->ex, http_request(r->ex)->path);
+    if (!read_place(r, &at)) {
         return;
     }
     if (at.module != NULL) {
         struct span rest = span_of(r->params[0]), mount = {0};
         span_split(&rest, '/', &mount);
-        char *text = str_printf("Unsupported mount: %.*s", (int)mount.len, mount.ptr);
-        http_respond(r->ex, 400, "text/plain", span_of(text));
-        mem_free(text);
+        plainly(r, 400, "Unsupported mount: %.*s", (int)mount.len, mount.ptr);
     } else if (supported(r)) {
         json_t *all = NULL;
         if (ps_project_open(r->ps, name, &p, &err)) {
@@ -379,10 +390,8 @@ bool ps_project_asked(struct ps_request *r, const char *what, void (*answer)(str
         return false;
     }
     if (http_query(r->ex, "environment") != NULL) {
-        char *text = str_printf(
-            "A %s request cannot specify both `environment` and `versioned_project` query parameters.", what);
-        http_respond(r->ex, 400, "text/plain", span_of(text));
-        mem_free(text);
+        plainly(r, 400, "A %s request cannot specify both `environment` and `versioned_project` query parameters.",
+                what);
     } else {
         answer(r, name);
     }

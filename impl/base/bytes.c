@@ -221,9 +221,7 @@ void buf_reserve(struct buf *b, size_t more) {
 }
 
 void buf_append(struct buf *b, const void *bytes, size_t len) {
-    if (b->ptr == NULL || len >= b->cap - b->len) {
-        buf_reserve(b, len);
-    }
+    buf_reserve(b, len);
     if (len != 0) {
         memcpy(b->ptr + b->len, bytes, len);
     }
@@ -244,18 +242,17 @@ void buf_append_char(struct buf *b, char c) {
 }
 
 void buf_vprintf(struct buf *b, const char *format, va_list args) {
-    char text[256]; /* most are shorter and need to be formatted only once */
     va_list again;
     va_copy(again, args);
-    int len = vsnprintf(text, sizeof(text), format, args);
+    buf_reserve(b, 0);
+    const size_t room = b->cap - b->len; /* mostly enough */
+    int len = vsnprintf(b->ptr + b->len, room, format, args);
     assert(len >= 0);
-    if ((size_t)len < sizeof(text)) {
-        buf_append(b, text, (size_t)len);
-    } else {
+    if ((size_t)len >= room) {
         buf_reserve(b, (size_t)len);
         vsnprintf(b->ptr + b->len, (size_t)len + 1, format, again);
-        b->len += (size_t)len;
     }
+    b->len += (size_t)len;
     va_end(again);
 }
 

@@ -71,6 +71,9 @@ bool certs_dir_issue(struct certs_ca *ca, const char *dir, const struct certs_is
                      struct error *err);
 /* Revokes D/certs/NAME.pem and writes D/crl.pem. */
 bool certs_dir_revoke(struct certs_ca *ca, const char *dir, const char *name, int64_t now_ms, struct error *err);
+/* The same of a certificate that lies in no file there. */
+bool certs_dir_revoke_cert(struct certs_ca *ca, const char *dir, const X509 *cert, int64_t now_ms, struct error *err);
+/* What D/crl.pem lists, signed anew; what certs_revoke() did in memory alone is forgotten. */
 bool certs_dir_write_crl(struct certs_ca *ca, const char *dir, int64_t now_ms, struct error *err);
 
 /* ------------------------------------------------------------------------------------------ credentials */

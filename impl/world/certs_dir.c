@@ -267,23 +267,28 @@ bool certs_dir_write_crl(struct certs_ca *ca, const char *dir, int64_t now_ms, s
     return ok;
 }
 
-bool certs_dir_revoke(struct certs_ca *ca, const char *dir, const char *name, int64_t now_ms, struct error *err) {
-    if (!check_name(span_of(name), err)) {
-        return false;
-    }
+bool certs_dir_revoke_cert(struct certs_ca *ca, const char *dir, const X509 *cert, int64_t now_ms, struct error *err) {
     int lock = certs_dir_lock(dir, err);
     if (lock < 0) {
         return false;
     }
-    char *path = str_printf("%s/certs/%s.pem", dir, name);
-    X509 *cert = read_cert(path, err);
-    bool ok = cert != NULL && read_crl(ca, dir, err);
+    bool ok = read_crl(ca, dir, err);
     if (ok) {
         certs_revoke(ca, cert, now_ms);
         ok = write_crl(ca, dir, now_ms, err);
     }
+    close(lock);
+    return ok;
+}
+
+bool certs_dir_revoke(struct certs_ca *ca, const char *dir, const char *name, int64_t now_ms, struct error *err) {
+    if (!check_name(span_of(name), err)) {
+        return false;
+    }
+    char *path = str_printf("%s/certs/%s.pem", dir, name);
+    X509 *cert = read_cert(path, err);
+    bool ok = cert != NULL && certs_dir_revoke_cert(ca, dir, cert, now_ms, err);
     X509_free(cert);
     mem_free(path);
-    close(lock);
     return ok;
 }

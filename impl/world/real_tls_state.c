@@ -145,17 +145,21 @@ static bool add_trust(struct real_tls_state *s, const struct world_tls_files *fi
     return files->crl == NULL || add_crls(s, store, files->crl, err);
 }
 
+static X509 *issuer_of(const struct real_tls_state *s, X509 *cert) {
+    for (int i = 0; i < sk_X509_num(s->intermediates); i++) {
+        X509 *ca = sk_X509_value(s->intermediates, i);
+        if (X509_check_issued(ca, cert) == X509_V_OK) {
+            return ca;
+        }
+    }
+    return NULL;
+}
+
 void real_tls_state_add_issuers(const struct real_tls_state *s, X509 *cert, STACK_OF(X509) *chain) {
     X509 *last = sk_X509_num(chain) != 0 ? sk_X509_value(chain, sk_X509_num(chain) - 1) : cert;
-    for (int i = 0, left = sk_X509_num(s->intermediates); i < sk_X509_num(s->intermediates) && left > 0; i++) {
-        X509 *issuer = sk_X509_value(s->intermediates, i);
-        if (X509_check_issued(issuer, last) == X509_V_OK) {
-            X509_up_ref(issuer);
-            sk_X509_push(chain, issuer);
-            last = issuer;
-            i = -1; /* of that one in turn; never more steps than there are certificates */
-            left--;
-        }
+    for (int left = sk_X509_num(s->intermediates); left > 0 && (last = issuer_of(s, last)) != NULL; left--) {
+        X509_up_ref(last);
+        sk_X509_push(chain, last);
     }
 }
 

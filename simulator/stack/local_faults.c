@@ -117,24 +117,10 @@ static bool service(void *ctx, const char *name, const json_t *fault, struct err
     return ok;
 }
 
-/* Its certificate lies in no file: what the list holds is read, and written with one more. */
-static bool revoke_minted(struct local *l, const X509 *cert, int64_t now_ms, struct error *err) {
-    if (!certs_dir_write_crl(l->ca, l->opts.dir, now_ms, err)) {
-        return false;
-    }
-    certs_revoke(l->ca, cert, now_ms);
-    X509_CRL *crl = certs_crl(l->ca, now_ms);
-    char *pem = certs_pem_crl(crl);
-    bool ok = world_file_write(l->opts.world, l->crl_path, span_of(pem), 0644, WORLD_WRITE_ATOMIC, err);
-    X509_CRL_free(crl);
-    mem_free(pem);
-    return ok;
-}
-
 static bool revoke_one(struct local *l, const char *name, int64_t now_ms, struct error *err) {
     X509 *cert = l->fleet != NULL ? fleet_certificate(l->fleet, name) : NULL;
     if (cert != NULL) {
-        bool ok = revoke_minted(l, cert, now_ms, err);
+        bool ok = certs_dir_revoke_cert(l->ca, l->opts.dir, cert, now_ms, err);
         X509_free(cert);
         return ok;
     }
