@@ -37,31 +37,11 @@ bool broker_dial(struct fuzz_run *r, unsigned who, int version, const char *path
     return r->links[who] != NULL && r->links[who]->open && !r->dead[who];
 }
 
-static char *said_by(const struct pcp_message *m) {
-    return str_printf("%.*s %.*s", (int)m->id.len, m->id.ptr, (int)m->sender.len, m->sender.ptr);
-}
-
-static bool is_spoofed(const struct fuzz_run *r, const struct pcp_message *m) {
-    char *key = said_by(m);
-    bool spoofed = map_get_cstr(&r->said, key) == &r->said;
-    mem_free(key);
-    return spoofed;
-}
-
 /* What of it is ours to know: messages that go out under a name that is not the sender's. */
 void broker_sent(struct fuzz_run *r, unsigned who, bool text, struct span bytes) {
-    struct pcp_message m;
-    struct buf scratch = BUF_INIT;
-    if (!r->opts.agent && pcp_decode(text ? PCP_V2 : PCP_V1, bytes, PCP_AS_BROKER, &m, &scratch, NULL) &&
-        m.sender.len != 0) {
-        char *key = said_by(&m);
-        bool own = pcp_uri_has_name(m.sender, span_of(link_name(who)));
-        if (own || map_get_cstr(&r->said, key) == NULL) { /* what was once said by the right one is nobody's lie */
-            map_put(&r->said, span_of(key), own ? (void *)r : (void *)&r->said);
-        }
-        mem_free(key);
+    if (!r->opts.agent) {
+        said_note(&r->said, span_of(link_name(who)), text ? PCP_V2 : PCP_V1, bytes);
     }
-    buf_free(&scratch);
 }
 
 /* ---- answers that no broker may give */
@@ -80,7 +60,7 @@ void broker_judge(struct fuzz_run *r, unsigned who, const struct link_event *e) 
                     r->links[who]->version);
         } else if (!pcp_decode(version, buf_span(&e->bytes), PCP_AS_CLIENT, &m, &scratch, &err)) {
             verdict(r, FUZZ_WRONG, "%s got a message that cannot be read: %s", link_name(who), err.msg);
-        } else if (m.sender.len != 0 && !span_eq_cstr(m.sender, PCP_SERVER_URI) && is_spoofed(r, &m)) {
+        } else if (m.sender.len != 0 && !span_eq_cstr(m.sender, PCP_SERVER_URI) && said_is_lie(&r->said, &m)) {
             verdict(r, FUZZ_WRONG, "%s got message %.*s as from %.*s, who did not send it", link_name(who),
                     (int)m.id.len, m.id.ptr, (int)m.sender.len, m.sender.ptr);
         } else if (who == PROBE_B && span_eq_cstr(m.message_type, PROBE_TYPE)) {

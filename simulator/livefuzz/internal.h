@@ -2,10 +2,10 @@
 #ifndef DALANG_LIVEFUZZ_INTERNAL_H
 #define DALANG_LIVEFUZZ_INTERNAL_H
 
-#include "base/map.h"
 #include "scenarios/conformance/link.h"
 #include "simulator/livefuzz/invent.h"
 #include "simulator/livefuzz/run.h"
+#include "simulator/livefuzz/said.h"
 
 enum { PROBE_A = FUZZ_CLIENTS, PROBE_B, FUZZ_LINKS, PENDING_MAX = 1024 * 1024 };
 #define PROBE_TYPE "http://dalang/probe"
@@ -18,7 +18,7 @@ struct fuzz_run {
     struct real_credential *credentials[FUZZ_LINKS];
     struct link *links[FUZZ_LINKS]; /* NULL: none; an agent's is number 0 */
     bool dead[FUZZ_LINKS];          /* its stream has ended */
-    struct map said; /* "id sender" of messages we sent: itself when only under a name that is not ours, else the run */
+    struct said said;
 
     struct world_listener *listener;
     char *agent_uri;

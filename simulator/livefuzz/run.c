@@ -203,7 +203,7 @@ void fuzz_run_free(struct fuzz_run *r) {
     }
     world_tls_free(r->tls);
     EVP_PKEY_free(r->key);
-    map_free(&r->said);
+    said_free(&r->said);
     mem_free(r->agent_uri);
     mem_free(r->delivered);
     mem_free(r->refused);

@@ -132,6 +132,30 @@ static void and_is_made_smaller(void **state) {
     json_decref(again);
 }
 
+/* A lie that the broker refuses; then its identifier again, by the one it was blamed on, who leaves the sender out. */
+static void nobody_is_accused_of_what_is_his_own(void **state) {
+    (void)state;
+    static const char says[] = "{\"do\":\"text\",\"who\":%d,\"text\":\"{'id':'aaaaaaaa-0000-4000-8000-000000000001',"
+                               "'message_type':'x','target':'pcp://fuzz-probe-b/agent'%s}\"}\n";
+    struct buf text = BUF_INIT, quoted = BUF_INIT;
+    buf_append_cstr(&text, "{\"fuzz\":\"broker\",\"seed\":1}\n");
+    for (int who = 0; who < 2; who++) {
+        buf_printf(&text, "{\"do\":\"connect\",\"who\":%d,\"version\":2,\"path\":\"/pcp2/agent\"}\n", who);
+    }
+    buf_printf(&text, says, 0, ",'sender':'pcp://fuzz-1/agent'");
+    buf_printf(&text, says, 1, "");
+    for (size_t i = 0; i < text.len; i++) {
+        buf_append_cstr(&quoted, text.ptr[i] == '\'' ? "\\\"" : (char[]){text.ptr[i], '\0'});
+    }
+    write_file(dir, "own.jsonl", quoted.ptr);
+    json_t *clean = fuzz_victim("none", "--replay", "own.jsonl", 0);
+    assert_string_equal(json_str(clean, "verdict"), "clean");
+    assert_int_equal(json_int(clean, "steps", 0), 4);
+    json_decref(clean);
+    buf_free(&text);
+    buf_free(&quoted);
+}
+
 static void our_broker_stands_it(void **state) {
     (void)state;
     char *port = free_port(), *url = str_printf("wss://127.0.0.1:%s", port),
@@ -209,9 +233,10 @@ static void what_is_wrong_is_named(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_bug_is_found),   cmocka_unit_test(a_transcript_repeats_it),
-        cmocka_unit_test(and_is_made_smaller), cmocka_unit_test(our_broker_stands_it),
-        cmocka_unit_test(our_agent_stands_it), cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(each_bug_is_found),      cmocka_unit_test(a_transcript_repeats_it),
+        cmocka_unit_test(and_is_made_smaller),    cmocka_unit_test(nobody_is_accused_of_what_is_his_own),
+        cmocka_unit_test(our_broker_stands_it),   cmocka_unit_test(our_agent_stands_it),
+        cmocka_unit_test(what_is_wrong_is_named),
     };
     mem_init_libraries();
     /* AddressSanitizer keeps what was freed: that is no growth. */

@@ -1,6 +1,7 @@
-/* Transcripts, and how they are made smaller. */
+/* Transcripts, how they are made smaller, and who is accused of a lie. */
 #include "simulator/livefuzz/invent.h"
 #include "simulator/livefuzz/run.h"
+#include "simulator/livefuzz/said.h"
 #include "simulator/livefuzz/shrink.h"
 
 #include "base/mem.h"
@@ -113,12 +114,50 @@ static void shrinking_leaves_what_matters(void **state) {
     assert_false(fuzz_verdict_parse("boredom", &v));
 }
 
+/* A message with this id arrives as from `sender`, after each of these was sent. */
+#define ID "aaaaaaaa-0000-4000-8000-000000000001"
+#define OTHER_ID "aaaaaaaa-0000-4000-8000-000000000002"
+#define SAYS(id, more) "{\"id\":\"" id "\",\"message_type\":\"x\",\"target\":\"pcp://c/agent\"" more "}"
+#define FROM(uri) ",\"sender\":\"" uri "\""
+
+static void only_what_nobody_else_can_have_said_is_a_lie(void **state) {
+    (void)state;
+    static const struct {
+        const char *by[2], *text[2];
+        bool lie;
+    } cases[] = {
+        {{"a"}, {SAYS(ID, FROM("pcp://b/agent"))}, true},
+        {{"a"}, {SAYS(OTHER_ID, FROM("pcp://b/agent"))}, false},
+        {{"b"}, {SAYS(ID, FROM("pcp://b/agent"))}, false},
+        {{"a", "b"}, {SAYS(ID, FROM("pcp://b/agent")), SAYS(ID, FROM("pcp://b/agent"))}, false},
+        {{"b", "a"}, {SAYS(ID, FROM("pcp://b/agent")), SAYS(ID, FROM("pcp://b/agent"))}, false},
+        /* without a sender it gets its own from the broker */
+        {{"a", "b"}, {SAYS(ID, FROM("pcp://b/agent")), SAYS(ID, "")}, false},
+        {{"b", "a"}, {SAYS(ID, ""), SAYS(ID, FROM("pcp://b/agent"))}, false},
+        {{"a", "a"}, {SAYS(ID, FROM("pcp://b/agent")), SAYS(ID, "")}, true},
+        /* what we do not read, a milder broker may */
+        {{"a", "b"}, {SAYS(ID, FROM("pcp://b/agent")), SAYS(ID, FROM("pcp://b/agent")) "\xff{"}, false},
+        {{"a", "b"}, {SAYS(ID, FROM("pcp://b/agent")), SAYS(OTHER_ID, FROM("pcp://b/agent")) "\xff{"}, true},
+        {{"a", "a"}, {SAYS(ID, FROM("pcp://b/agent")), SAYS(ID, FROM("pcp://b/agent")) "\xff{"}, true},
+    };
+    const struct pcp_message m = {.id = SPAN(ID), .sender = SPAN("pcp://b/agent")};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct said s = {0};
+        for (size_t k = 0; k < 2 && cases[i].by[k] != NULL; k++) {
+            said_note(&s, span_of(cases[i].by[k]), PCP_V2, span_of(cases[i].text[k]));
+        }
+        assert_int_equal(said_is_lie(&s, &m), cases[i].lie);
+        said_free(&s);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_transcript_is_what_was_done),
         cmocka_unit_test(the_seed_decides),
         cmocka_unit_test(bad_transcripts_name_the_line),
         cmocka_unit_test(shrinking_leaves_what_matters),
+        cmocka_unit_test(only_what_nobody_else_can_have_said_is_a_lie),
     };
     mem_init_libraries();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -58,10 +58,13 @@ static void bite(struct victim *v) {
 static bool is_proper(const json_t *m) {
     static const char *const texts[] = {"id", "message_type", "target", "sender", "in_reply_to"};
     bool ok = json_is_object(m) && json_str(m, "message_type") != NULL;
+    size_t known = json_object_get(m, "data") != NULL;
     for (size_t i = 0; i < 5; i++) {
         json_t *value = json_object_get(m, texts[i]);
         ok = ok && (value == NULL || (json_is_string(value) && strlen(json_string_value(value)) < 100));
+        known += value != NULL;
     }
+    ok = ok && json_object_size(m) == known;
     const char *id = json_str(m, "id");
     return ok && id != NULL && strlen(id) == 36 && strspn(id, "0123456789abcdef-") == 36;
 }
