@@ -53,6 +53,7 @@ struct watched {
     char *uri;         /* pcp:// of the client, once it has upgraded */
     enum pcp_version version;
     bool accepted, client_closed, server_closed;
+    bool server_left;                             /* it has sent its close frame: it may say nothing more */
     struct stream *streams[3];                    /* see observer.c */
     struct api_request *requests, *requests_last; /* in flight, oldest first */
 };

@@ -5,7 +5,8 @@
 #include "base/mem.h"
 #include "pcp/types.h"
 
-/* A broker says no at once, or never: only a sender that went in that moment could not be told. */
+/* A broker says no at once, or never: only a sender that went in that moment, or whom the broker had already sent its
+ * close frame, could not be told. */
 static const uint64_t REFUSAL_WITHIN_US = SIM_SECOND;
 
 struct tracked_message {
@@ -15,7 +16,7 @@ struct tracked_message {
     uint64_t from; /* that connection */
     uint64_t at_us;
     bool multicast;
-    bool sender_lost; /* its connection ended within REFUSAL_WITHIN_US */
+    bool sender_lost; /* its connection ended within REFUSAL_WITHIN_US, or was about to */
     bool spoofed;     /* that is not the name of its connection's certificate */
     unsigned received, delivered, refused;
 };
@@ -80,7 +81,7 @@ void messages_received(struct checks *c, struct watched *from, struct span frame
             t->multicast = m.multicast;
             t->spoofed = m.sender.len != 0 && !is_named(m.sender, from->common_name);
             t->received++;
-            t->sender_lost = false;
+            t->sender_lost = from->server_left;
             map_put(&c->recent, m.id, t);
         }
     }

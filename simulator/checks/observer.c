@@ -267,6 +267,7 @@ static void read_frames(struct checks *c, struct watched *w, enum place place, s
             tell[place](c, w, ev.payload);
         }
         s->lost = ev.kind == WS_CLOSED || ev.kind == WS_FAILED;
+        w->server_left |= place == FROM_SERVER && s->lost;
     }
 }
 

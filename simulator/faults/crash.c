@@ -25,15 +25,21 @@ static bool bring_back(struct down *d, struct error *err) {
     return true;
 }
 
+static void on_back(void *ctx);
+
+static void again_later(struct down *d, const struct error *err) {
+    char *text = str_printf("fault: %s does not start: %s", d->host, err->msg);
+    sim_note(d->faults->sim, NULL, text);
+    mem_free(text);
+    sim_timer_start(d->faults->sim, &d->back, AGAIN_US, on_back, d);
+}
+
 static void on_back(void *ctx) {
     struct down *d = ctx;
     struct error err = ERROR_INIT;
     if (!bring_back(d, &err)) {
-        char *text = str_printf("fault: %s does not start: %s", d->host, err.msg);
-        sim_note(d->faults->sim, NULL, text);
-        mem_free(text);
+        again_later(d, &err);
         error_clear(&err);
-        sim_timer_start(d->faults->sim, &d->back, AGAIN_US, on_back, d);
     }
 }
 
@@ -45,6 +51,20 @@ static struct down *find(struct faults *f, const char *host) {
         }
     }
     return NULL;
+}
+
+static struct down *down_new(struct faults *f, const char *host) {
+    struct down *d = mem_zalloc(sizeof(*d));
+    d->faults = f;
+    d->host = str_dup(host);
+    list_push_back(&f->down, &d->link);
+    return d;
+}
+
+void crash_again(struct faults *f, const char *host, const struct error *err) {
+    if (find(f, host) == NULL) {
+        again_later(down_new(f, host), err);
+    }
 }
 
 bool crash_hosts(struct faults *f, char *const *names, size_t count, const struct crash_plan *plan, struct error *err) {
@@ -60,10 +80,7 @@ bool crash_hosts(struct faults *f, char *const *names, size_t count, const struc
             if (!f->hooks.crash(f->hooks.ctx, names[i], plan->kind)) {
                 return error_set(err, "fault", "%s cannot be killed", names[i]);
             }
-            d = mem_zalloc(sizeof(*d));
-            d->faults = f;
-            d->host = str_dup(names[i]);
-            list_push_back(&f->down, &d->link);
+            d = down_new(f, names[i]);
         }
         if (plan->comes_back) {
             d->slow_us = plan->slow_us;

@@ -518,7 +518,7 @@ static bool begin_service(struct faults *f, const json_t *o, const json_t *spec,
 static void renew_certificate(struct faults *f, struct active *a) {
     struct error err = ERROR_INIT;
     if (!f->hooks.renew(f->hooks.ctx, a->name, &err)) {
-        sim_note(f->sim, NULL, err.msg);
+        crash_again(f, a->name, &err);
         error_clear(&err);
     }
 }

@@ -42,7 +42,8 @@ struct faults_hooks {
     bool (*service)(void *ctx, const char *name, const json_t *fault, struct error *err);
     bool (*revoke)(void *ctx, const char *name, struct error *err);
     bool (*expire)(void *ctx, const char *name, struct error *err);
-    bool (*renew)(void *ctx, const char *name, struct error *err); /* gives it a new certificate */
+    /* Gives it a new certificate. False: it has it, and does not start with it: restart is tried until it does. */
+    bool (*renew)(void *ctx, const char *name, struct error *err);
     void *ctx;
 };
 

@@ -79,6 +79,8 @@ struct crash_plan {
     uint64_t down_us, slow_us;
 };
 bool crash_hosts(struct faults *f, char *const *names, size_t count, const struct crash_plan *plan, struct error *err);
+/* It did not start, as err says: that is tried again. */
+void crash_again(struct faults *f, const char *host, const struct error *err);
 bool crash_heal(struct faults *f, struct error *err);
 void crash_free(struct faults *f);
 

@@ -166,6 +166,22 @@ static void test_lost_with_its_connection(void **state) {
     history_expect(&h, 0);
 }
 
+/* A broker that has sent its close frame may say nothing more, not even no. */
+static void test_to_a_broker_that_has_left(void **state) {
+    struct history h;
+    (void)state;
+    start(&h);
+    uint64_t o = history_client(&h, "orchestrator", "controller"), other = history_client(&h, "x", "agent");
+    static const char close_frame[] = {(char)0x88, 2, 0x03, (char)0xe8};
+    history_event(&h, "broker-1", SIM_EVENT_WRITE, o, true, "", span_bytes(close_frame, sizeof(close_frame)));
+    history_message(&h, o, TO_BROKER, ID1, O, A, RPC, "");
+    checks_finish(h.c);
+    assert_int_equal(checks_seen(h.c).messages_lost, 1);
+    history_message(&h, other, TO_BROKER, ID2, "pcp://x/agent", A, RPC, ""); /* it has not left this one */
+    checks_finish(h.c);
+    history_expect(&h, 4, 0);
+}
+
 /* A broker that comes back takes a connection that was made while it was away; what the client had sent before it died
  * still arrives. */
 static void test_accepted_after_a_crash(void **state) {
@@ -451,6 +467,7 @@ int main(void) {
         cmocka_unit_test(test_delivered_and_refused),
         cmocka_unit_test(test_vanished),
         cmocka_unit_test(test_lost_with_its_connection),
+        cmocka_unit_test(test_to_a_broker_that_has_left),
         cmocka_unit_test(test_accepted_after_a_crash),
         cmocka_unit_test(test_invented),
         cmocka_unit_test(test_wrong_recipient),

@@ -50,10 +50,10 @@ static bool revoke(void *ctx, const char *name, struct error *err) {
     return true;
 }
 static bool renew(void *ctx, const char *name, struct error *err) {
-    (void)err;
+    struct bench *bench = ctx;
     assert_true(str_eq(name, "a") || strncmp(name, "node-", 5) == 0);
-    ((struct bench *)ctx)->renewed++;
-    return true;
+    bench->renewed++;
+    return !bench->cannot_start || error_set(err, "test", "the disk is full");
 }
 static void on_event(void *ctx, const struct sim_event *e) {
     struct bench *bench = ctx;
@@ -281,6 +281,31 @@ static void test_hooks(void **state) {
     sim_run(bench.sim, sim_now_us(bench.sim) + 2 * SIM_MINUTE);
     assert_int_equal(bench.revoked, 2);
     assert_int_equal(bench.renewed, 2);
+    teardown(&bench);
+}
+
+/* Whoever gets a new certificate and cannot start then is not forgotten: not by time, not when everything is healed. */
+static void test_renewed_and_does_not_start(void **state) {
+    struct bench bench;
+    (void)state;
+    setup(&bench, 1);
+    apply(&bench, "{\"certificate\": {\"revoke\": \"a\"}, \"for\": \"1s\"}");
+    bench.cannot_start = true;
+    sim_run(bench.sim, 5 * SIM_SECOND);
+    assert_int_equal(bench.renewed, 1);
+    assert_non_null(strstr(bench.log, "fault: a does not start: the disk is full"));
+    assert_int_equal(faults_active(bench.f), 1);
+    bench.cannot_start = false;
+    sim_run(bench.sim, 12 * SIM_SECOND);
+    assert_int_equal(bench.restarts, 1);
+    assert_int_equal(faults_active(bench.f), 0);
+
+    apply(&bench, "{\"certificate\": {\"revoke\": \"a\"}, \"for\": \"1s\"}");
+    bench.cannot_start = true;
+    sim_run(bench.sim, sim_now_us(bench.sim) + 2 * SIM_SECOND);
+    bench.cannot_start = false;
+    heal(&bench);
+    assert_int_equal(bench.restarts, 2);
     teardown(&bench);
 }
 
@@ -569,14 +594,23 @@ static void test_levels(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_partition_ends),      cmocka_unit_test(test_one_way_and_lists),
-        cmocka_unit_test(test_effects_add_up),      cmocka_unit_test(test_every_ratio),
-        cmocka_unit_test(test_kill_and_restart),    cmocka_unit_test(test_pause),
-        cmocka_unit_test(test_disk_and_clock),      cmocka_unit_test(test_hooks),
-        cmocka_unit_test(test_connections),         cmocka_unit_test(test_bad_descriptions),
-        cmocka_unit_test(test_check_does_nothing),  cmocka_unit_test(test_without_hooks),
-        cmocka_unit_test(test_swarm_is_repeatable), cmocka_unit_test(test_levels),
-        cmocka_unit_test(test_slow_start),          cmocka_unit_test(test_disk_reads),
+        cmocka_unit_test(test_partition_ends),
+        cmocka_unit_test(test_one_way_and_lists),
+        cmocka_unit_test(test_effects_add_up),
+        cmocka_unit_test(test_every_ratio),
+        cmocka_unit_test(test_kill_and_restart),
+        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_disk_and_clock),
+        cmocka_unit_test(test_hooks),
+        cmocka_unit_test(test_renewed_and_does_not_start),
+        cmocka_unit_test(test_connections),
+        cmocka_unit_test(test_bad_descriptions),
+        cmocka_unit_test(test_check_does_nothing),
+        cmocka_unit_test(test_without_hooks),
+        cmocka_unit_test(test_swarm_is_repeatable),
+        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_slow_start),
+        cmocka_unit_test(test_disk_reads),
         cmocka_unit_test(test_every_kind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
