@@ -69,8 +69,26 @@ bool hosts_patterns(const struct known_hosts *known, const json_t *value, const 
                     size_t *count, struct error *err);
 void hosts_free(char **names, size_t count);
 
-/* faults.c: the effect of a kind of link fault. */
+/* describe.c: every message names its place in the description; all return false after setting err. */
+bool fault_wrong(struct error *err, const char *where, const char *what);
+bool fault_read_duration(const json_t *value, const char *where, struct dist *out, struct error *err);
+bool fault_read_signed(const json_t *value, const char *where, int64_t *out_ms, struct error *err);
+bool fault_read_ratio(const json_t *object, const char *key, const char *where, uint32_t *out_ppm, struct error *err);
+bool fault_only_keys(const json_t *object, const char *where, const char *const *keys, struct error *err);
+/* f == NULL: only whether they are well formed. */
+bool fault_read_hosts(struct faults *f, const json_t *value, const char *where, char ***names, size_t *count,
+                      struct error *err);
+
+/* faults.c */
+struct active *active_new(struct faults *f);
+
+/* link_kinds.c */
+enum { LINK_KINDS = 9 };
+const char *link_kind_name(size_t i);
+/* f == NULL: only checks. out: the fault, when it lasts. */
+bool link_kind_begin(struct faults *f, size_t i, const json_t *o, struct active **out, struct error *err);
 bool link_fault_read(const json_t *o, const char *kind, struct link_fault *out, struct error *err);
+void link_kinds_drop(struct faults *f, const struct active *a);
 
 /* crash.c */
 struct crash_plan {
