@@ -74,7 +74,7 @@ struct span span_sub(struct span s, size_t from, size_t len) {
     if (len > s.len - from) {
         len = s.len - from;
     }
-    return (struct span){s.ptr + from, len};
+    return (struct span){from == 0 ? s.ptr : s.ptr + from, len}; /* nothing of nothing: no sum with a null pointer */
 }
 
 static bool is_space(char c) {

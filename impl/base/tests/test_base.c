@@ -36,6 +36,9 @@ static void spans_compare_split_and_parse(void **state) {
     assert_false(span_to_i64(SPAN("9223372036854775808"), &i));
     assert_true(span_cmp(SPAN("a"), SPAN("ab")) < 0);
     assert_true(span_eq_cstr(span_trim(SPAN(" \tx y\r\n")), "x y"));
+    assert_true(span_eq_cstr(span_sub(SPAN("abc"), 1, 9), "bc"));
+    struct span nothing = span_sub((struct span){NULL, 0}, 3, 9);
+    assert_true(nothing.ptr == NULL && nothing.len == 0);
 }
 
 static void utf8_is_what_rfc_3629_allows(void **state) {
