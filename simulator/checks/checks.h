@@ -36,6 +36,8 @@ struct checks_opts {
     /* May who shows this token (or, NULL, this certificate) give this command now? NULL: 9 is not checked. */
     bool (*permitted)(void *ctx, const char *token, const char *common_name, const char *command,
                       const json_t *request);
+    /* A node of a job, each time a whole list shows it otherwise than before. May be NULL. */
+    void (*node)(void *ctx, const char *job, const json_t *node);
     /* Does this host's level count (11)? NULL: every host's. */
     bool (*level_counts)(void *ctx, const char *host);
     void *ctx;

@@ -16,6 +16,7 @@ struct checks {
     size_t violation_count, violation_cap;
     struct checks_seen seen;
 
+    struct map hosts;       /* name → itself */
     struct map brokers;     /* "host:port" */
     struct map connections; /* id → struct watched */
     struct map recent;      /* messages of the last moment, see messages.c */
@@ -26,8 +27,9 @@ struct checks {
     struct map jobs;        /* id → struct tracked_job */
     struct tracked_job **job_order;
     size_t job_count, job_cap;
-    uint64_t responses; /* of the API, in the order they were written */
-    struct map events;  /* id → struct tracked_event */
+    uint64_t responses;     /* of the API, in the order they were written */
+    struct map events;      /* id → struct tracked_event */
+    struct map event_texts; /* hash of how it reads → struct tracked_event */
     struct list secrets;
     void (*on_message)(void *ctx, const struct checks_message *m);
     void *message_ctx;
@@ -47,10 +49,9 @@ enum watched_kind { WATCHED_API, WATCHED_BROKER };
 struct watched {
     uint64_t id;
     enum watched_kind kind;
-    char *client; /* host */
-    char *server;
-    char *common_name; /* of the client's certificate, as the server verified it; NULL: none */
-    char *uri;         /* pcp:// of the client, once it has upgraded */
+    const char *client, *server; /* hosts: see known_host(); the same one is the same pointer */
+    char *common_name;           /* of the client's certificate, as the server verified it; NULL: none */
+    char *uri;                   /* pcp:// of the client, once it has upgraded */
     enum pcp_version version;
     bool accepted, client_closed, server_closed;
     bool server_left;                             /* it has sent its close frame: it may say nothing more */
@@ -76,6 +77,15 @@ void messages_free(struct checks *c);
 /* ---- runs.c: invariant 2 */
 void runs_spawned(struct checks *c, const char *host, const char *arguments);
 
+/* ---- page.c: {"items": […], …} in parts */
+struct page {
+    struct span *items; /* as they were written, in what was read */
+    size_t count, cap;
+    json_t *rest; /* all of it but the items; NULL: no JSON */
+};
+void page_read(struct page *p, struct span text);
+void page_free(struct page *p);
+
 /* ---- jobs.c: invariants 1, 3, 7, 9 */
 struct tracked_node {
     char *name;
@@ -84,6 +94,10 @@ struct tracked_node {
     int finals;     /* final events */
     bool ran;       /* node_running seen */
     bool asked;     /* named in the request */
+};
+struct node_text {
+    struct tracked_node *node;
+    int state;
 };
 struct tracked_job {
     char *id;
@@ -95,7 +109,8 @@ struct tracked_job {
     uint64_t as_of;
     uint32_t concurrency; /* 0: none */
     char *type;
-    struct map nodes; /* name → struct tracked_node */
+    struct map nodes;      /* name → struct tracked_node */
+    struct map node_texts; /* hash of how it reads → struct node_text */
     struct tracked_node **node_order;
     size_t node_count, node_cap;
     bool nodes_read;    /* the whole list was seen once */
@@ -106,7 +121,8 @@ struct tracked_job *job_of(struct checks *c, struct span id); /* made when new *
 struct tracked_node *node_of(struct tracked_job *job, const char *name);
 /* A node event, in the order of their ids. */
 void jobs_node_event(struct checks *c, struct tracked_job *job, const char *type, const char *node);
-void jobs_response(struct checks *c, const struct watched *w, const struct api_request *r, int status, json_t *body);
+void jobs_response(struct checks *c, const struct watched *w, const struct api_request *r, int status,
+                   struct span body);
 void jobs_finish(struct checks *c);
 void jobs_free(struct checks *c);
 
@@ -118,7 +134,7 @@ struct tracked_event {
     char type[24];
     char *node;
 };
-void events_page(struct checks *c, struct tracked_job *job, uint64_t start, const json_t *page);
+void events_page(struct checks *c, struct tracked_job *job, uint64_t start, const struct page *page);
 void events_finish(struct checks *c);
 void events_free(struct checks *c);
 

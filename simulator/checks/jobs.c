@@ -1,6 +1,7 @@
 /* Invariants 1, 3, 7 and 9, from what the API says to its clients. */
 #include "simulator/checks/internal.h"
 
+#include "base/digest.h"
 #include "base/mem.h"
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,10 @@ void jobs_free(struct checks *c) {
             mem_free(job->node_order[n]->name);
             mem_free(job->node_order[n]);
         }
+        for (struct map_iter k = map_iter(&job->node_texts); map_next(&k);) {
+            mem_free(k.value);
+        }
+        map_free(&job->node_texts);
         map_free(&job->nodes);
         mem_free(job->node_order);
         mem_free(job->event_ids);
@@ -200,25 +205,44 @@ static void look_at_job(struct checks *c, struct tracked_job *job, uint64_t as_o
     check_history(c, job, json_object_get(object, "status"));
 }
 
-static void look_at_nodes(struct checks *c, struct tracked_job *job, uint64_t as_of, const json_t *items) {
-    size_t i;
-    json_t *item;
-    json_array_foreach(items, i, item) {
-        const char *name = json_str(item, "name"), *text = json_str(item, "state");
-        int state = state_of(node_states, NODE_STATES, text);
-        if (name == NULL || state < 0) {
-            violate(c, 7, "job %s lists a node without a name or with state %s", job->id,
-                    text != NULL ? text : "nothing");
-            continue;
-        }
-        bool known = map_get_cstr(&job->nodes, name) != NULL;
-        struct tracked_node *node = node_of(job, name);
-        if (!known && job->nodes_read) {
+/* What the list says of a node; text: not seen before. NULL: nothing. */
+static struct node_text *read_node(struct checks *c, struct tracked_job *job, struct span text) {
+    json_t *item = json_parse(text, "checks", NULL);
+    const char *name = json_str(item, "name"), *said = json_str(item, "state");
+    int state = state_of(node_states, NODE_STATES, said);
+    struct node_text *t = NULL;
+    if (name == NULL || state < 0) {
+        violate(c, 7, "job %s lists a node without a name or with state %s", job->id, said != NULL ? said : "nothing");
+    } else {
+        if (job->nodes_read && map_get_cstr(&job->nodes, name) == NULL) {
             violate(c, 7, "job %s has a node it did not have before: %s", job->id, name);
         }
+        t = mem_zalloc(sizeof(*t));
+        *t = (struct node_text){node_of(job, name), state};
+        if (c->opts.node != NULL) {
+            c->opts.node(c->opts.ctx, job->id, item);
+        }
+    }
+    json_decref(item);
+    return t;
+}
+
+static void look_at_nodes(struct checks *c, struct tracked_job *job, uint64_t as_of, const struct page *page) {
+    for (size_t i = 0; i < page->count; i++) {
+        uint64_t hash = hash64(1, page->items[i].ptr, page->items[i].len);
+        struct span key = span_bytes((const char *)&hash, sizeof(hash));
+        struct node_text *t = map_get(&job->node_texts, key);
+        if (t == NULL && (t = read_node(c, job, page->items[i])) != NULL) {
+            map_put(&job->node_texts, key, t);
+        }
+        if (t == NULL) {
+            continue;
+        }
+        struct tracked_node *node = t->node;
         int before = node->state;
-        if (!fits(node_next, &node->state, &node->as_of, state, as_of)) {
-            violate(c, 7, "node %s of job %s went from %s to %s", name, job->id, node_states[before], text);
+        if (!fits(node_next, &node->state, &node->as_of, t->state, as_of)) {
+            violate(c, 7, "node %s of job %s went from %s to %s", node->name, job->id, node_states[before],
+                    node_states[t->state]);
         }
     }
     job->nodes_read = true;
@@ -240,8 +264,26 @@ static bool is_whole(struct span query) {
     return query.len == 0;
 }
 
-static void look(struct checks *c, struct span path, struct span query, uint64_t as_of, int status,
-                 const json_t *body) {
+static void look_at(struct checks *c, struct tracked_job *job, struct span what, struct span query, uint64_t as_of,
+                    struct span body) {
+    bool nodes = span_eq_cstr(what, "nodes") && is_whole(query), events = span_eq_cstr(what, "events");
+    if (what.len == 0) {
+        json_t *object = json_parse(body, "checks", NULL);
+        look_at_job(c, job, as_of, object);
+        json_decref(object);
+    } else if (nodes || events) {
+        struct page page;
+        page_read(&page, body);
+        if (nodes) {
+            look_at_nodes(c, job, as_of, &page);
+        } else if (page.rest != NULL) { /* a stream of events is no page */
+            events_page(c, job, start_of(query), &page);
+        }
+        page_free(&page);
+    }
+}
+
+static void look(struct checks *c, struct span path, struct span query, uint64_t as_of, int status, struct span body) {
     struct span id, what;
     span_split(&path, '/', &id);
     what = path;
@@ -256,17 +298,11 @@ static void look(struct checks *c, struct span path, struct span query, uint64_t
     if (status != 200 || !span_to_u64(id, &number)) {
         return;
     }
-    struct tracked_job *job = job_of(c, id);
-    if (what.len == 0) {
-        look_at_job(c, job, as_of, body);
-    } else if (span_eq_cstr(what, "nodes") && is_whole(query)) {
-        look_at_nodes(c, job, as_of, json_object_get(body, "items"));
-    } else if (span_eq_cstr(what, "events") && body != NULL) { /* a stream of events is no page */
-        events_page(c, job, start_of(query), body);
-    }
+    look_at(c, job_of(c, id), what, query, as_of, body);
 }
 
-void jobs_response(struct checks *c, const struct watched *w, const struct api_request *r, int status, json_t *body) {
+void jobs_response(struct checks *c, const struct watched *w, const struct api_request *r, int status,
+                   struct span body) {
     struct span path = span_of(r->target), query = SPAN("");
     ptrdiff_t mark = span_find(path, '?');
     if (mark >= 0) {
@@ -279,7 +315,9 @@ void jobs_response(struct checks *c, const struct watched *w, const struct api_r
     path = span_sub(path, sizeof(API), path.len);
     if (strcmp(r->method, "POST") == 0 && span_starts_with(path, "command/") && status == 202) {
         char *command = span_dup(span_sub(path, 8, path.len));
-        acknowledged(c, w, r, command, body);
+        json_t *answer = json_parse(body, "checks", NULL);
+        acknowledged(c, w, r, command, answer);
+        json_decref(answer);
         mem_free(command);
     } else if (strcmp(r->method, "GET") == 0 && span_starts_with(path, "jobs/")) {
         look(c, span_sub(path, 5, path.len), query, r->answered, status, body);

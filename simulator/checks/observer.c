@@ -25,13 +25,21 @@ struct stream {
     bool head_seen;
 };
 
-static struct span id_key(char text[24], uint64_t id) {
-    return span_bytes(text, (size_t)snprintf(text, 24, "%llu", (unsigned long long)id));
+static struct span id_key(const uint64_t *id) {
+    return span_bytes((const char *)id, sizeof(*id));
 }
 
 static struct watched *find(struct checks *c, uint64_t id) {
-    char text[24];
-    return map_get(&c->connections, id_key(text, id));
+    return map_get(&c->connections, id_key(&id));
+}
+
+static const char *known_host(struct checks *c, const char *name) {
+    char *known = map_get_cstr(&c->hosts, name);
+    if (known == NULL) {
+        known = str_dup(name);
+        map_put(&c->hosts, span_of(name), known);
+    }
+    return known;
 }
 
 static struct stream *stream_new(enum place place) {
@@ -60,8 +68,7 @@ static void request_free(struct api_request *r) {
 }
 
 static void watched_free(struct checks *c, struct watched *w) {
-    char text[24];
-    map_remove(&c->connections, id_key(text, w->id));
+    map_remove(&c->connections, id_key(&w->id));
     for (int i = 0; i < PLACES; i++) {
         stream_free(w->streams[i]);
     }
@@ -69,8 +76,6 @@ static void watched_free(struct checks *c, struct watched *w) {
         next = r->next;
         request_free(r);
     }
-    mem_free(w->client);
-    mem_free(w->server);
     mem_free(w->common_name);
     mem_free(w->uri);
     mem_free(w);
@@ -81,6 +86,10 @@ void observer_free(struct checks *c) {
         watched_free(c, i.value);
     }
     map_free(&c->connections);
+    for (struct map_iter i = map_iter(&c->hosts); map_next(&i);) {
+        mem_free(i.value);
+    }
+    map_free(&c->hosts);
 }
 
 /* ---- what a connection is */
@@ -105,12 +114,11 @@ static void connected(struct checks *c, const struct sim_event *e) {
         strtoul(colon + 1, NULL, 10) == c->opts.api_port && strcmp(sim_host_name(server), c->opts.orchestrator) == 0;
     if (api || is_broker(c, place, colon + 1)) {
         struct watched *w = mem_zalloc(sizeof(*w));
-        char text[24];
         w->id = e->id;
         w->kind = api ? WATCHED_API : WATCHED_BROKER;
-        w->client = str_dup(e->host);
-        w->server = str_dup(sim_host_name(server));
-        map_put(&c->connections, id_key(text, e->id), w);
+        w->client = known_host(c, e->host);
+        w->server = known_host(c, sim_host_name(server));
+        map_put(&c->connections, id_key(&w->id), w);
     }
     mem_free(place);
 }
@@ -141,10 +149,11 @@ static void closed(struct checks *c, const struct sim_event *e) {
 
 /* A crashed actor closes nothing itself: its ends are gone with it. What it had not accepted yet may reach it when it
  * is back. */
-static void crashed(struct checks *c, const char *host) {
+static void crashed(struct checks *c, const char *name) {
+    const char *host = known_host(c, name);
     for (struct map_iter i = map_iter(&c->connections); map_next(&i);) {
         struct watched *w = i.value;
-        bool client = strcmp(w->client, host) == 0, server = w->accepted && strcmp(w->server, host) == 0;
+        bool client = w->client == host, server = w->accepted && w->server == host;
         if (client || server) {
             w->client_closed |= client;
             w->server_closed |= server;
@@ -216,9 +225,7 @@ static void whole_response(struct checks *c, struct watched *w, enum place place
     }
     c->seen.api_responses++;
     tell_message(c, w->server, w->client, "%d (%zu bytes)", s->head.status, s->body.len);
-    json_t *body = json_parse(buf_span(&s->body), "checks", NULL);
-    jobs_response(c, w, r, s->head.status, body);
-    json_decref(body);
+    jobs_response(c, w, r, s->head.status, buf_span(&s->body));
     w->requests = r->next;
     w->requests_last = w->requests != NULL ? w->requests_last : NULL;
     request_free(r);
@@ -271,11 +278,7 @@ static void read_frames(struct checks *c, struct watched *w, enum place place, s
     }
 }
 
-static void pass_by(struct checks *c, const struct sim_event *e, enum place place) {
-    struct watched *w = find(c, e->id);
-    if (w == NULL) {
-        return;
-    }
+static void pass_by(struct checks *c, struct watched *w, const struct sim_event *e, enum place place) {
     if (w->streams[place] == NULL) {
         w->streams[place] = stream_new(place);
     }
@@ -291,10 +294,21 @@ static void pass_by(struct checks *c, const struct sim_event *e, enum place plac
 
 /* ---- */
 
-/* What the orchestrator tells the world over HTTP; its words to brokers may hold what tasks need. */
-static bool tells_the_world(struct checks *c, const struct sim_event *e) {
-    const struct watched *w = find(c, e->id);
-    return w != NULL && w->kind == WATCHED_API && e->server_end;
+static void written(struct checks *c, struct watched *w, const struct sim_event *e) {
+    if (w == NULL || !e->server_end) {
+        return;
+    }
+    /* What the orchestrator tells the world over HTTP; its words to brokers may hold what tasks need. */
+    if (w->kind == WATCHED_API) {
+        secrets_scan(c, "an answer of the API", e->host, e->bytes);
+    }
+    pass_by(c, w, e, FROM_SERVER);
+}
+
+static void arrived(struct checks *c, struct watched *w, const struct sim_event *e) {
+    if (w != NULL) {
+        pass_by(c, w, e, e->server_end ? AT_SERVER : AT_CLIENT);
+    }
 }
 
 void observe(void *ctx, const struct sim_event *e) {
@@ -307,15 +321,10 @@ void observe(void *ctx, const struct sim_event *e) {
         accepted(c, e);
         break;
     case SIM_EVENT_WRITE:
-        if (tells_the_world(c, e)) {
-            secrets_scan(c, "an answer of the API", e->host, e->bytes);
-        }
-        if (e->server_end) {
-            pass_by(c, e, FROM_SERVER);
-        }
+        written(c, find(c, e->id), e);
         break;
     case SIM_EVENT_DATA:
-        pass_by(c, e, e->server_end ? AT_SERVER : AT_CLIENT);
+        arrived(c, find(c, e->id), e);
         break;
     case SIM_EVENT_CLOSE:
     case SIM_EVENT_CLOSING:

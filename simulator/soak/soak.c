@@ -43,6 +43,10 @@ static bool permitted(void *ctx, const char *token, const char *common_name, con
            (strcmp(command, "task") == 0 && str_eq(json_str(request, "task"), "soak::echo"));
 }
 
+static void node_seen(void *ctx, const char *job, const json_t *node) {
+    users_see_node(ctx, job, node);
+}
+
 /* Fakes may hold on to a request that was told to hang and whose client then vanished without a word. */
 static bool level_counts(void *ctx, const char *host) {
     (void)ctx;
@@ -114,7 +118,9 @@ static bool set_up(struct soak *s, struct error *err) {
     s->checks = checks_new(s->sim, &(struct checks_opts){.task_limit = s->task_limit,
                                                          .deploy_limit = s->deploy_limit,
                                                          .permitted = permitted,
-                                                         .level_counts = level_counts});
+                                                         .node = node_seen,
+                                                         .level_counts = level_counts,
+                                                         .ctx = s});
     if (s->opts.started != NULL) {
         s->opts.started(s->opts.ctx, s->sim, s->checks);
     }

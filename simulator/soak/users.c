@@ -260,14 +260,10 @@ static void check_result(struct soak *s, const struct soak_job *j, const json_t 
     }
 }
 
-static void on_nodes(struct soak *s, int status, const json_t *body, const char *job) {
-    size_t n;
-    json_t *node;
-    for (size_t i = 0; status == 200 && i < s->job_count; i++) {
+void users_see_node(struct soak *s, const char *job, const json_t *node) {
+    for (size_t i = 0; i < s->job_count; i++) {
         if (strcmp(s->jobs[i]->id, job) == 0) {
-            json_array_foreach(json_object_get(body, "items"), n, node) {
-                check_result(s, s->jobs[i], node);
-            }
+            check_result(s, s->jobs[i], node);
         }
     }
 }
@@ -276,7 +272,7 @@ static void look_at(struct soak *s, struct soak_job *j) {
     char what[64];
     switch (rng_below(&s->rng, 6)) {
     case 0:
-        get(s, j->id, "/nodes", on_nodes);
+        get(s, j->id, "/nodes", NULL);
         break;
     case 1:
         get(s, j->id, "", on_job);
@@ -338,7 +334,7 @@ void users_read_everything(struct soak *s) {
     for (size_t i = 0; i < checks_job_count(s->checks); i++) {
         const char *id = checks_job_id(s->checks, i);
         get(s, id, "", NULL);
-        get(s, id, "/nodes", on_nodes);
+        get(s, id, "/nodes", NULL);
         get(s, id, "/events?start=0", NULL);
     }
 }

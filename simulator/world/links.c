@@ -5,29 +5,33 @@
 
 static const struct sim_link LOOPBACK = {.latency_us = {DIST_FIXED, 30, 30}};
 
-static char *link_key(const char *from, const char *to) {
-    return str_printf("%s\n%s", from != NULL ? from : "*", to != NULL ? to : "*");
-}
-
-static struct sim_link *find(struct sim *sim, const char *from, const char *to) {
-    char *key = link_key(from, to);
-    struct sim_link *link = map_get_cstr(&sim->links, key);
-    mem_free(key);
-    return link;
+/* In key, which the next call may use again. */
+static struct span link_key(struct buf *key, const char *from, const char *to) {
+    buf_clear(key);
+    buf_append_cstr(key, from != NULL ? from : "*");
+    buf_append_char(key, '\n');
+    buf_append_cstr(key, to != NULL ? to : "*");
+    return buf_span(key);
 }
 
 static const struct sim_link *effective(struct sim *sim, const char *from, const char *to) {
-    if (map_count(&sim->links) != 0) {
-        const char *const pairs[][2] = {{from, to}, {from, NULL}, {NULL, to}, {NULL, NULL}};
-        for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-            const struct sim_link *link = find(sim, pairs[i][0], pairs[i][1]);
-            /* What is said of any host is not meant for a host's talk with itself. */
-            if (link != NULL && (i == 0 || !str_eq(from, to))) {
-                return link;
-            }
+    const char *const pairs[][2] = {{from, to}, {from, NULL}, {NULL, to}, {NULL, NULL}};
+    const bool itself = str_eq(from, to);
+    const struct sim_link *link = itself ? &LOOPBACK : &sim->link_default;
+    if (map_count(&sim->links) == 0) {
+        return link;
+    }
+    struct buf key = BUF_INIT;
+    /* What is said of any host is not meant for a host's talk with itself. */
+    for (size_t i = 0; i < (itself ? 1 : sizeof(pairs) / sizeof(pairs[0])); i++) {
+        const struct sim_link *own = map_get(&sim->links, link_key(&key, pairs[i][0], pairs[i][1]));
+        if (own != NULL) {
+            link = own;
+            break;
         }
     }
-    return str_eq(from, to) ? &LOOPBACK : &sim->link_default;
+    buf_free(&key);
+    return link;
 }
 
 const struct sim_link *sim_link_between(struct sim *sim, const struct sim_host *from, const struct sim_host *to) {
@@ -39,22 +43,26 @@ struct sim_link sim_link_get(struct sim *sim, const char *from, const char *to) 
 }
 
 bool sim_link_is_set(struct sim *sim, const char *from, const char *to) {
-    return find(sim, from, to) != NULL;
+    struct buf key = BUF_INIT;
+    bool set = map_get(&sim->links, link_key(&key, from, to)) != NULL;
+    buf_free(&key);
+    return set;
 }
 
 void sim_link_set(struct sim *sim, const char *from, const char *to, const struct sim_link *link) {
-    char *key = link_key(from, to);
+    struct buf text = BUF_INIT;
+    const struct span key = link_key(&text, from, to);
     if (link == NULL) {
-        mem_free(map_remove(&sim->links, span_of(key)));
+        mem_free(map_remove(&sim->links, key));
     } else {
-        struct sim_link *own = map_get_cstr(&sim->links, key);
+        struct sim_link *own = map_get(&sim->links, key);
         if (own == NULL) {
             own = mem_zalloc(sizeof(*own));
-            map_put(&sim->links, span_of(key), own);
+            map_put(&sim->links, key, own);
         }
         *own = *link;
     }
-    mem_free(key);
+    buf_free(&text);
     sim->link_version++;
     sim_net_links_changed(sim);
 }

@@ -385,6 +385,67 @@ static void test_events_read_backwards(void **state) {
     history_clean(&h);
 }
 
+/* ---- lists are read in parts: texts may hold what parts are told by, and what has not changed is not told again */
+
+static void test_parts_of_pages(void **state) {
+    static const struct {
+        const char *text;
+        size_t items; /* JSON texts, each with a member "n" that says which it is */
+        bool json;
+    } pages[] = {
+        {"{\"items\": []}", 0, true},
+        {" { \"items\" : [ ] , \"a\": [1, {}] }", 0, true},
+        {"{\"items\": [{\"n\": 0}]}", 1, true},
+        {"{\"a\": {\"items\": [1]}, \"b\": \"items\", \"items\": [ {\"n\": 0} ,\n{\"n\": 1, \"x\": [[], {}]}]}", 2,
+         true},
+        {"{\"items\": [{\"t\": \"]}, {\\\"\\\\\", \"n\": 0}, {\"n\": 1, \"\\\"items\\\"\": []}], \"next\": 1}", 2,
+         true},
+        {"{\"a\": 1}", 0, true},
+        {"{\"items\": 5}", 0, true},
+        {"[]", 0, true},
+        {"{\"items\": [{\"n\": 0}", 0, false},
+        {"{\"items\": [{\"n\": 0}}", 0, false},
+        {"{\"items\": [{\"n\": \"", 0, false},
+        {"{\"items\": [{\"n\": 0}]", 1, false},
+        {"{\"items", 0, false},
+        {"", 0, false},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        struct page p;
+        page_read(&p, span_of(pages[i].text));
+        assert_int_equal(p.count, pages[i].items);
+        assert_true((p.rest != NULL) == pages[i].json);
+        for (size_t n = 0; n < p.count; n++) {
+            json_t *item = json_parse(p.items[n], "test", NULL);
+            assert_int_equal(json_int(item, "n", -1), n);
+            json_decref(item);
+        }
+        assert_int_equal(json_array_size(json_object_get(p.rest, "items")), 0);
+        page_free(&p);
+    }
+}
+
+static void note_node(void *ctx, const char *job, const json_t *node) {
+    buf_printf(ctx, "%s %s %s;", job, json_str(node, "name"), json_str(node, "state"));
+}
+
+static void test_nodes_are_told(void **state) {
+    struct history h;
+    struct buf told = BUF_INIT;
+    (void)state;
+    history_start(&h, &(struct checks_opts){.node = note_node, .ctx = &told});
+    history_nodes(&h, "1", "a:ready b:ready");
+    history_nodes(&h, "1", "a:ready b:ready");
+    history_nodes(&h, "1", "a:running b:ready");
+    history_nodes(&h, "2", "a:ready");
+    history_nodes(&h, "1", "a:running b:ready");
+    assert_string_equal(told.ptr, "1 a ready;1 b ready;1 a running;2 a ready;");
+    history_nodes(&h, "1", "a:ready b:ready"); /* as it was read before, and yet wrong now */
+    history_expect(&h, 7, 0);
+    buf_free(&told);
+}
+
 /* ---- 9 */
 
 static bool only_echo(void *ctx, const char *token, const char *common_name, const char *command,
@@ -484,6 +545,8 @@ int main(void) {
         cmocka_unit_test(test_illegal_node_states),
         cmocka_unit_test(test_illegal_node_events),
         cmocka_unit_test(test_events_read_backwards),
+        cmocka_unit_test(test_parts_of_pages),
+        cmocka_unit_test(test_nodes_are_told),
         cmocka_unit_test(test_permission),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_levels),
