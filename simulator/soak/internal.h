@@ -67,9 +67,7 @@ void users_end(struct soak *s);
 void users_read_everything(struct soak *s);
 bool users_all_over(const struct soak *s);
 void users_see_node(struct soak *s, const char *job, const json_t *node); /* as a list of nodes shows it */
-/* A request to the API, or anywhere; answered (may be NULL) gets status 0 when there was no answer. Steals body. */
-void ask_url(struct soak *s, const char *method, const char *url, json_t *body, const char *token, const char *job,
-             void (*answered)(struct soak *s, int status, const json_t *body, const char *job));
+/* A request to the API; answered (may be NULL) gets status 0 when there was no answer. Steals body. */
 void ask(struct soak *s, const char *method, const char *target, json_t *body, const char *token, const char *job,
          void (*answered)(struct soak *s, int status, const json_t *body, const char *job));
 

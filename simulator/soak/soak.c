@@ -169,30 +169,9 @@ static bool renew(void *ctx, const char *name, struct error *err) {
     return simulated_renew(((struct soak *)ctx)->simulated, name, err);
 }
 
-/* The fakes' own control, as anybody may use it (harness.md §7). What could not be ended is ended again. */
-static void on_service_healed(struct soak *s, int status, const json_t *body, const char *url) {
-    (void)body;
-    if (status != 204) {
-        ask_url(s, "DELETE", url, NULL, NULL, url, on_service_healed);
-    }
-}
-
+/* Past the network: what is asked for over a broken one may come after what ends it. */
 static bool service(void *ctx, const char *name, const json_t *fault, struct error *err) {
-    struct soak *s = ctx;
-    const char *base = stack_url(simulated_stack(s->simulated), name);
-    if (base == NULL) {
-        return error_set(err, "fault", "there is no service %s", name);
-    }
-    char *url = str_printf("%s/_fake/fault", base);
-    if (fault == NULL) {
-        ask_url(s, "DELETE", url, NULL, NULL, url, on_service_healed);
-    } else {
-        json_t *body = json_deep_copy(fault);
-        json_set(body, "path", json_string("*"));
-        ask_url(s, "POST", url, body, NULL, NULL, NULL);
-    }
-    mem_free(url);
-    return true;
+    return stack_service_fault(simulated_stack(((struct soak *)ctx)->simulated), name, fault, err);
 }
 
 static struct swarm draw_swarm(const struct soak_opts *opts, struct rng *rng) {

@@ -31,15 +31,8 @@ static void on_answer(void *ctx, const struct world_response *r) {
 
 void ask(struct soak *s, const char *method, const char *target, json_t *body, const char *token, const char *job,
          void (*answered)(struct soak *s, int status, const json_t *body, const char *job)) {
-    char *url = str_printf("%s" API "/%s", s->api, target);
-    ask_url(s, method, url, body, token, job, answered);
-    mem_free(url);
-}
-
-void ask_url(struct soak *s, const char *method, const char *url, json_t *body, const char *token, const char *job,
-             void (*answered)(struct soak *s, int status, const json_t *body, const char *job)) {
     struct ask *a = mem_zalloc(sizeof(*a));
-    char *text = body != NULL ? json_text(body) : NULL;
+    char *url = str_printf("%s" API "/%s", s->api, target), *text = body != NULL ? json_text(body) : NULL;
     const struct world_header headers[] = {
         {"X-Authentication", token != NULL ? token : stack_admin_token(simulated_stack(s->simulated))},
         {"Content-Type", "application/json"},
@@ -57,6 +50,7 @@ void ask_url(struct soak *s, const char *method, const char *url, json_t *body, 
                                                       .tls = s->tls,
                                                       .timeout_ms = 60000},
                            on_answer, a);
+    mem_free(url);
     mem_free(text);
     json_decref(body);
 }
