@@ -1,10 +1,16 @@
-/* Open hashing with entries chained per slot and threaded in insertion order; see map.h. */
+/* Linear hashing with entries chained per slot and threaded in insertion order; see map.h.
+ *
+ * The table grows by splitting one slot after the other, a few with each new entry: doubling it at once would
+ * hold whoever puts the millionth entry for a tenth of a second. With n slots, slot i has been split when there is a
+ * slot i + p, p being the largest power of two up to n. */
 #include "base/map.h"
 
 #include "base/digest.h"
 #include "base/mem.h"
 #include <assert.h>
 #include <string.h>
+
+enum { SLOTS_FIRST = 8 };
 
 struct map_entry {
     struct map_entry *chain;       /* next in the same slot */
@@ -32,24 +38,45 @@ static uint64_t hash_of(struct span key) {
     return hash64(0x9e3779b97f4a7c15u, key.ptr, key.len);
 }
 
+static struct map_entry **slot_of(const struct map *m, uint64_t hash) {
+    const size_t mask = SIZE_MAX >> __builtin_clzl(m->slot_count - 1), wide = hash & mask;
+    return &m->slots[wide < m->slot_count ? wide : wide & (mask >> 1)];
+}
+
 /* The pointer that leads to the entry of key, or to the NULL that ends its chain. */
 static struct map_entry **find(const struct map *m, struct span key, uint64_t hash) {
-    struct map_entry **at = &m->slots[hash & (m->slot_count - 1)];
+    struct map_entry **at = slot_of(m, hash);
     while (*at != NULL && !((*at)->hash == hash && span_eq(span_bytes((*at)->key, (*at)->key_len), key))) {
         at = &(*at)->chain;
     }
     return at;
 }
 
+/* One more slot: takes its share of the one that held its entries until now. */
+static void split(struct map *m) {
+    const size_t added = m->slot_count, power = (SIZE_MAX / 2 + 1) >> __builtin_clzl(added);
+    if (added == power) {
+        m->slots = mem_realloc(m->slots, 2 * power * sizeof(struct map_entry *));
+    }
+    m->slot_count++;
+    struct map_entry **stay = &m->slots[added - power], **move = &m->slots[added];
+    for (struct map_entry *e = *stay; e != NULL; e = e->chain) {
+        struct map_entry ***to = (e->hash & power) != 0 ? &move : &stay;
+        **to = e;
+        *to = &e->chain;
+    }
+    *stay = NULL;
+    *move = NULL;
+}
+
+/* Three entries for four slots, at most. */
 static void grow(struct map *m) {
-    size_t count = m->slot_count == 0 ? 8 : m->slot_count * 2;
-    mem_free(m->slots);
-    m->slots = mem_array(count, sizeof(struct map_entry *));
-    m->slot_count = count;
-    for (struct map_entry *e = m->first; e != NULL; e = e->next) {
-        struct map_entry **slot = &m->slots[e->hash & (count - 1)];
-        e->chain = *slot;
-        *slot = e;
+    if (m->slot_count == 0) {
+        m->slot_count = SLOTS_FIRST;
+        m->slots = mem_array(m->slot_count, sizeof(struct map_entry *));
+    }
+    while (m->count >= m->slot_count / 4 * 3) {
+        split(m);
     }
 }
 
@@ -76,9 +103,7 @@ void *map_put(struct map *m, struct span key, void *value) {
             return old;
         }
     }
-    if (m->count >= m->slot_count) {
-        grow(m);
-    }
+    grow(m);
     struct map_entry *e = mem_alloc(sizeof(*e) + key.len);
     e->hash = hash;
     e->value = value;
@@ -86,7 +111,7 @@ void *map_put(struct map *m, struct span key, void *value) {
     if (key.len != 0) {
         memcpy(e->key, key.ptr, key.len);
     }
-    struct map_entry **slot = &m->slots[hash & (m->slot_count - 1)];
+    struct map_entry **slot = slot_of(m, hash);
     e->chain = *slot;
     *slot = e;
     e->next = NULL;

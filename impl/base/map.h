@@ -1,6 +1,6 @@
 /* A hash map from byte strings to pointers that iterates in insertion order, so that no
  * behaviour ever depends on a hash value or an address. Keys are copied; values are the caller's.
- * O(1) get, put and remove; about 40 bytes an entry plus the key. */
+ * O(1) get, put and remove, also while it grows; about 50 bytes an entry plus the key. */
 #ifndef DALANG_BASE_MAP_H
 #define DALANG_BASE_MAP_H
 
@@ -10,7 +10,7 @@ struct map_entry;
 
 struct map {
     struct map_entry **slots;
-    size_t slot_count; /* a power of two, or 0 */
+    size_t slot_count; /* in use; there is room for the next power of two */
     size_t count;
     struct map_entry *first, *last; /* insertion order */
 };

@@ -75,6 +75,29 @@ static void map_keeps_insertion_order_and_survives_removal_while_iterating(void 
     map_free(&m);
 }
 
+/* At every size, also between powers of two: what is there is found, what is not there is not. */
+static void map_finds_everything_while_it_grows(void **state) {
+    (void)state;
+    enum { ENTRIES = 3000, STEP = 37 };
+    struct map m = MAP_INIT;
+    for (uintptr_t i = 1; i <= ENTRIES; i++) {
+        assert_null(map_put(&m, span_bytes(&i, sizeof(i)), (void *)i));
+        for (uintptr_t k = 1 + i % STEP; k <= i; k += STEP) {
+            assert_ptr_equal(map_get(&m, span_bytes(&k, sizeof(k))), (void *)k);
+        }
+        const uintptr_t absent = i + 1;
+        assert_null(map_get(&m, span_bytes(&absent, sizeof(absent))));
+    }
+    for (uintptr_t i = 1; i <= ENTRIES; i++) {
+        assert_ptr_equal(map_remove(&m, span_bytes(&i, sizeof(i))), (void *)i);
+        assert_null(map_get(&m, span_bytes(&i, sizeof(i))));
+        assert_int_equal(map_count(&m), ENTRIES - i);
+    }
+    assert_null(map_put(&m, SPAN("again"), &m));
+    assert_ptr_equal(map_get(&m, SPAN("again")), &m);
+    map_free(&m);
+}
+
 static void ignore(void *ctx) {
     (void)ctx;
 }
@@ -313,6 +336,7 @@ int main(void) {
         cmocka_unit_test(spans_compare_split_and_parse),
         cmocka_unit_test(utf8_is_what_rfc_3629_allows),
         cmocka_unit_test(map_keeps_insertion_order_and_survives_removal_while_iterating),
+        cmocka_unit_test(map_finds_everything_while_it_grows),
         cmocka_unit_test(timers_come_out_in_order_of_time_then_start),
         cmocka_unit_test(json_writes_reals_as_short_as_they_can_be),
         cmocka_unit_test(json_reads_what_is_json_and_says_where_it_is_not),
