@@ -28,8 +28,8 @@ static void on_answer(void *ctx, const struct world_response *r) {
     }
 }
 
-bool bench_api_ask(const struct bench_api *a, const char *path, const char *body, json_t **answer, double *took_ms,
-                   struct error *err) {
+void bench_api_send(const struct bench_api *a, const char *path, const char *body,
+                    void (*done)(void *ctx, const struct world_response *r), void *ctx) {
     char *url = str_printf("%s%s", a->url, path);
     const struct world_header headers[] = {{"X-Authentication", a->token}, {"Content-Type", "application/json"}};
     const struct world_fetch_opts opts = {
@@ -42,9 +42,15 @@ bool bench_api_ask(const struct bench_api *a, const char *path, const char *body
         .timeout_ms = TIMEOUT_MS,
         .body_max = 512 * 1024 * 1024,
     };
+    world_fetch(a->world, &opts, done, ctx);
+    mem_free(url);
+}
+
+bool bench_api_ask(const struct bench_api *a, const char *path, const char *body, json_t **answer, double *took_ms,
+                   struct error *err) {
     struct waiting w = {0};
     const uint64_t begin = clock_ns();
-    world_fetch(a->world, &opts, on_answer, &w);
+    bench_api_send(a, path, body, on_answer, &w);
     while (!w.over) {
         real_world_turn(a->world, true);
     }
@@ -53,7 +59,7 @@ bool bench_api_ask(const struct bench_api *a, const char *path, const char *body
         error_set(err, "bench", "%s", w.trouble);
     } else if (!ok) {
         const char *msg = json_str(w.body, "msg");
-        error_set(err, "bench", "%s answers %d: %s", url, w.status, msg != NULL ? msg : "");
+        error_set(err, "bench", "%s%s answers %d: %s", a->url, path, w.status, msg != NULL ? msg : "");
     }
     if (took_ms != NULL) {
         *took_ms = (double)(w.at_ns - begin) / 1e6;
@@ -64,7 +70,6 @@ bool bench_api_ask(const struct bench_api *a, const char *path, const char *body
         json_decref(w.body);
     }
     mem_free(w.trouble);
-    mem_free(url);
     return ok;
 }
 
@@ -86,4 +91,15 @@ void bench_api_free(struct bench_api *a) {
     mem_free(a->url);
     mem_free_secret(a->token, a->token != NULL ? span_of(a->token).len : 0);
     *a = (struct bench_api){0};
+}
+
+char *bench_request(const char *what, const json_t *names, size_t first, size_t count) {
+    struct buf body = BUF_INIT;
+    buf_printf(&body, "%s{\"nodes\":[", what);
+    for (size_t i = 0; i < count; i++) {
+        buf_append_cstr(&body, i > 0 ? "," : "");
+        json_write_string(&body, json_span(json_array_get(names, (first + i) % json_array_size(names))));
+    }
+    buf_append_cstr(&body, "]}}");
+    return buf_take(&body);
 }

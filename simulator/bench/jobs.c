@@ -45,8 +45,7 @@ static const struct kind {
     const char *name, *path, *body; /* what stands in front of the scope */
     const char *key, *label;
 } kinds[] = {
-    {"task", "/orchestrator/v1/command/task",
-     "{\"environment\":\"production\",\"task\":\"echo\",\"params\":{\"message\":\"hello\"},\"scope\":", "task", "task"},
+    {"task", "/orchestrator/v1/command/task", BENCH_TASK, "task", "task"},
     {"Puppet", "/orchestrator/v1/command/deploy", "{\"environment\":\"production\",\"scope\":", "puppet", "Puppet run"},
 };
 enum { KINDS = sizeof(kinds) / sizeof(kinds[0]) };
@@ -61,19 +60,8 @@ static void say(const struct run *r, const char *what, size_t nodes) {
 
 /* ---- one job */
 
-static char *request(const struct run *r, const struct kind *kind, size_t nodes) {
-    struct buf body = BUF_INIT;
-    buf_printf(&body, "%s{\"nodes\":[", kind->body);
-    for (size_t i = 0; i < nodes; i++) {
-        buf_append_cstr(&body, i > 0 ? "," : "");
-        json_write_string(&body, json_span(json_array_get(r->names, i)));
-    }
-    buf_append_cstr(&body, "]}}");
-    return buf_take(&body);
-}
-
 static bool start_job(struct run *r, const struct kind *kind, size_t nodes, char **path) {
-    char *body = request(r, kind, nodes);
+    char *body = bench_request(kind->body, r->names, 0, nodes);
     json_t *answer = NULL;
     const bool ok = bench_api_ask(r->api, kind->path, body, &answer, NULL, r->err);
     if (ok) {
@@ -207,33 +195,62 @@ static bool measure_floor(struct run *r, size_t column, size_t nodes) {
     return ok;
 }
 
-/* Half as many tasks a second as the largest job did, in many small jobs. */
+/* ---- the steady stream */
+
+static void report_steady(struct run *r, size_t column, const struct steady *s, double worst_ms) {
+    report_figure(r->report, "half_nodes_per_second", "half load: tasks per second", "/s", column, s->per_second);
+    report_figure(r->report, "half_answer_p50", "half load: a job is answered, p50", "ms", column, s->answer_p50_ms);
+    report_figure(r->report, "half_answer_p99", "half load: a job is answered, p99", "ms", column, s->answer_p99_ms);
+    report_figure(r->report, "half_run_p50", "half load: a node's own run, p50", "ms", column, s->run_p50_ms);
+    report_figure(r->report, "half_run_p99", "half load: a node's own run, p99", "ms", column, s->run_p99_ms);
+    if (s->p50_ms > 0) {
+        report_figure(r->report, "half_p50", "half load: a node, due to stored, p50", "ms", column, s->p50_ms);
+        report_figure(r->report, "half_p99", "half load: a node, due to stored, p99", "ms", column, s->p99_ms);
+        report_figure(r->report, "half_max", "half load: a node, due to stored, longest", "ms", column, s->max_ms);
+        report_figure(r->report, "half_worst", "half load: p99 in the worst round", "ms", column, worst_ms);
+        report_figure(r->report, "half_tail", "half load: a node, due to stored, p99 / p50", "x", column,
+                      s->p99_ms / s->p50_ms);
+        report_goal(r->report, "half_tail", column, REPORT_AT_MOST, 2);
+    }
+    report_figure(r->report, "half_stolen", "half load: processor time the host took away", "%", column,
+                  100 * s->stolen);
+    report_note(
+        r->report,
+        "Half load: jobs of %d nodes at even intervals, sent when they are due whatever became of the earlier "
+        "ones; %zu nodes in each round. \"Due to stored\" runs from then until another process finds the node's "
+        "result in the database. A node's own run is what the API calls its duration, in whole milliseconds.",
+        STEADY_NODES, s->nodes);
+}
+
+static double tail_ms(const struct steady *s) {
+    return s->p99_ms > 0 ? s->p99_ms : s->run_p99_ms;
+}
+
+/* Half as many tasks a second as the largest job did, in many small jobs. Of the rounds, each with all its nodes, the
+ * one with the shortest tail counts, as the best job of each size does; the worst is given, too. */
 static bool measure_steady(struct run *r, size_t column) {
-    double most;
-    struct steady s;
+    double most, worst_ms = 0;
+    struct steady best = {0};
     if (!report_value(r->report, "task_nodes_per_second", column, &most)) {
         return true;
     }
-    say(r, "a steady stream of tasks at half load", r->b->nodes);
     const struct steady_opts opts = {
         .api = r->api,
+        .database = r->database,
         .names = r->names,
         .per_second = most / 2,
         .seconds = r->b->nodes < STEADY_FULL ? STEADY_SHORT_S : STEADY_S,
     };
-    if (!steady_measure(&opts, &s, r->err)) {
-        return false;
+    for (unsigned round = 0; round < r->b->rounds; round++) {
+        struct steady s;
+        say(r, "a steady stream of tasks at half load", r->b->nodes);
+        if (!steady_measure(&opts, &s, r->err)) {
+            return false;
+        }
+        worst_ms = tail_ms(&s) > worst_ms ? tail_ms(&s) : worst_ms;
+        best = round == 0 || tail_ms(&s) < tail_ms(&best) ? s : best;
     }
-    report_figure(r->report, "half_nodes_per_second", "half load: tasks per second", "/s", column, s.per_second);
-    report_figure(r->report, "half_p50", "half load: a node's own run, p50", "ms", column, s.run_p50_ms);
-    report_figure(r->report, "half_p99", "half load: a node's own run, p99", "ms", column, s.run_p99_ms);
-    report_figure(r->report, "half_answer_p50", "half load: a job is answered, p50", "ms", column, s.answer_p50_ms);
-    report_figure(r->report, "half_answer_p99", "half load: a job is answered, p99", "ms", column, s.answer_p99_ms);
-    if (s.run_p50_ms > 0) {
-        report_figure(r->report, "half_tail", "half load: a node's own run, p99 / p50", "x", column,
-                      s.run_p99_ms / s.run_p50_ms);
-        report_goal(r->report, "half_tail", column, REPORT_AT_MOST, 2);
-    }
+    report_steady(r, column, &best, worst_ms);
     return true;
 }
 

@@ -233,6 +233,24 @@ char *process_name(int64_t pid) {
     return name;
 }
 
+struct machine_time machine_time(void) {
+    unsigned long long ticks[8] = {0}; /* user nice system idle iowait irq softirq steal */
+    struct machine_time t = {0};
+    FILE *f = fopen("/proc/stat", "r");
+    if (f != NULL) {
+        if (fscanf(f, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &ticks[0], &ticks[1], &ticks[2], &ticks[3],
+                   &ticks[4], &ticks[5], &ticks[6], &ticks[7]) == 8) {
+            const double second = (double)sysconf(_SC_CLK_TCK);
+            t.stolen = (double)ticks[7] / second;
+            for (size_t i = 0; i < 8; i++) {
+                t.all += (double)ticks[i] / second;
+            }
+        }
+        fclose(f);
+    }
+    return t;
+}
+
 uint64_t clock_ns(void) {
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);

@@ -33,6 +33,13 @@ uint64_t process_descriptors(int64_t pid);
 bool process_exists(int64_t pid);
 char *process_name(int64_t pid); /* as ps shows it; mem_free() it */
 
+/* Seconds of all processors since the machine started, and how many of them its host gave to somebody else: while that
+ * happens every process stands still, however short its queue. */
+struct machine_time {
+    double all, stolen;
+};
+struct machine_time machine_time(void);
+
 uint64_t clock_ns(void); /* monotonic */
 double clock_s(void);
 

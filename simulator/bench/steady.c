@@ -5,40 +5,80 @@
 #include "base/mem.h"
 #include "simulator/bench/histogram.h"
 #include "simulator/bench/process.h"
-#include "world/real.h"
+#include "simulator/bench/stored.h"
 
+#include <stdlib.h>
 #include <string.h>
 
-enum { ANSWER_MS = 60000, OVER_S = 60, LOOK_MS = 50 };
+enum { OVER_S = 60, LOOK_MS = 50, TICK_MS = 1 };
 
 /* One job of the stream. */
 struct sent {
     struct stream *stream;
     double due_s;
-    char *path; /* of the job; NULL: not answered yet */
+    int64_t id; /* 0: not answered yet */
+    size_t ends;
+    double *end_s; /* of its nodes, as they are stored; per_job of them */
 };
 
 struct stream {
     const struct steady_opts *opts;
+    struct stored *stored; /* NULL: not looked at */
     struct sent *jobs;
-    size_t count, per_job, sent, answered, next_node;
-    char *trouble; /* of the first that was refused */
-    struct histogram run, answer;
+    size_t count, per_job, sent, answered, next_node, ends;
+    struct buf early; /* struct end: of jobs whose answer has not come yet */
+    char *trouble;    /* of the first that was refused */
+    struct histogram latency, run, answer;
     size_t unfinished;
 };
 
-static char *request(struct stream *s) {
-    struct buf body = BUF_INIT;
-    buf_append_cstr(&body, "{\"environment\":\"production\",\"task\":\"echo\",\"params\":{\"message\":\"hello\"},"
-                           "\"scope\":{\"nodes\":[");
-    for (size_t i = 0; i < s->per_job; i++) {
-        const size_t at = s->next_node++ % json_array_size(s->opts->names);
-        buf_append_cstr(&body, i > 0 ? "," : "");
-        json_write_string(&body, json_span(json_array_get(s->opts->names, at)));
+struct end {
+    int64_t job;
+    double at_s;
+};
+
+/* ---- the ends, as they are stored */
+
+static bool take_end(struct stream *s, const struct end *end) {
+    for (size_t i = s->sent; i-- > 0;) { /* the latest are at work */
+        struct sent *job = &s->jobs[i];
+        if (job->id == end->job && job->ends < s->per_job) {
+            job->end_s[job->ends++] = end->at_s;
+            s->ends++;
+            return true;
+        }
     }
-    buf_append_cstr(&body, "]}}");
-    return buf_take(&body);
+    return false;
 }
+
+static void on_end(void *ctx, int64_t job) {
+    struct stream *s = ctx;
+    const struct end end = {job, clock_s()};
+    if (!take_end(s, &end)) {
+        buf_append(&s->early, &end, sizeof(end));
+    }
+}
+
+static void take_early(struct stream *s) {
+    struct buf left = BUF_INIT;
+    for (size_t at = 0; at < s->early.len; at += sizeof(struct end)) {
+        struct end end;
+        memcpy(&end, s->early.ptr + at, sizeof(end));
+        if (!take_end(s, &end)) {
+            buf_append(&left, &end, sizeof(end));
+        }
+    }
+    buf_free(&s->early);
+    s->early = left;
+}
+
+/* A tick of the loop, then a look. */
+static bool tick(struct stream *s, struct error *err) {
+    bench_api_wait(s->opts->api, TICK_MS);
+    return s->stored == NULL || stored_look(s->stored, on_end, s, err);
+}
+
+/* ---- sending */
 
 static void on_answer(void *ctx, const struct world_response *r) {
     struct sent *job = ctx;
@@ -47,53 +87,64 @@ static void on_answer(void *ctx, const struct world_response *r) {
     histogram_record(&s->answer, (uint64_t)((clock_s() - job->due_s) * 1e6));
     json_t *answer = r->err == NULL ? json_parse(r->body, "bench", NULL) : NULL;
     const char *name = json_str(json_object_get(answer, "job"), "name");
-    if (name != NULL) {
-        job->path = str_printf("/orchestrator/v1/jobs/%s", name);
-    } else if (s->trouble == NULL) {
+    job->id = name != NULL ? strtoll(name, NULL, 10) : 0;
+    if (name == NULL && s->trouble == NULL) {
         const char *msg = json_str(answer, "msg");
         s->trouble = str_dup(r->err != NULL ? r->err->msg : msg != NULL ? msg : "no job was made");
     }
     json_decref(answer);
+    take_early(s);
 }
 
 static void send_job(struct stream *s, struct sent *job, double due_s) {
-    const struct bench_api *a = s->opts->api;
-    char *url = str_printf("%s/orchestrator/v1/command/task", a->url), *body = request(s);
-    const struct world_header headers[] = {{"X-Authentication", a->token}, {"Content-Type", "application/json"}};
-    const struct world_fetch_opts opts = {
-        .method = "POST",
-        .url = url,
-        .headers = headers,
-        .header_count = 2,
-        .body = span_of(body),
-        .tls = a->tls,
-        .timeout_ms = ANSWER_MS,
-        .body_max = 1024 * 1024,
-    };
-    *job = (struct sent){.stream = s, .due_s = due_s};
+    char *body = bench_request(BENCH_TASK, s->opts->names, s->next_node, s->per_job);
+    s->next_node += s->per_job;
+    *job = (struct sent){.stream = s, .due_s = due_s, .end_s = mem_array(s->per_job, sizeof(*job->end_s))};
     s->sent++;
-    world_fetch(a->world, &opts, on_answer, job);
+    bench_api_send(s->opts->api, "/orchestrator/v1/command/task", body, on_answer, job);
     mem_free(body);
-    mem_free(url);
 }
 
-static void send_all(struct stream *s) {
+static bool send_all(struct stream *s, struct error *err) {
     const double pause = (double)s->per_job / s->opts->per_second, begin = clock_s();
     for (size_t i = 0; i < s->count && s->trouble == NULL; i++) {
         const double due = begin + pause * (double)i;
         while (clock_s() < due) {
-            bench_api_wait(s->opts->api, 1);
+            if (!tick(s, err)) {
+                return false;
+            }
         }
         send_job(s, &s->jobs[i], due);
     }
+    return true;
 }
 
 /* Each request has its time-out. */
-static bool await(struct stream *s, struct error *err) {
-    while (s->answered < s->sent) {
-        bench_api_wait(s->opts->api, LOOK_MS);
+static bool await_answers(struct stream *s, struct error *err) {
+    bool ok = true;
+    while (s->answered < s->sent) { /* also after trouble: their answers come to s */
+        ok = tick(s, ok ? err : NULL) && ok;
     }
-    return s->trouble == NULL || error_set(err, "bench", "a job of the steady stream: %s", s->trouble);
+    return ok && (s->trouble == NULL || error_set(err, "bench", "a job of the steady stream: %s", s->trouble));
+}
+
+static bool await_ends(struct stream *s, struct error *err) {
+    const double begin = clock_s();
+    while (s->stored != NULL && s->ends < s->count * s->per_job) {
+        if (clock_s() - begin > OVER_S) {
+            return error_set(err, "bench", "%zu results of the steady stream are stored, %zu are due", s->ends,
+                             s->count * s->per_job);
+        }
+        if (!tick(s, err)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; s->stored != NULL && i < s->count; i++) {
+        for (size_t n = 0; n < s->per_job; n++) {
+            histogram_record(&s->latency, (uint64_t)((s->jobs[i].end_s[n] - s->jobs[i].due_s) * 1e6));
+        }
+    }
+    return true;
 }
 
 /* ---- what became of them */
@@ -119,7 +170,7 @@ static bool over(const json_t *nodes) {
 }
 
 static bool note_job(struct stream *s, const struct sent *job, struct error *err) {
-    char *path = str_printf("%s/nodes", job->path);
+    char *path = str_printf("/orchestrator/v1/jobs/%lld/nodes", (long long)job->id);
     const double begin = clock_s();
     bool ok;
     for (bool again = true; again;) {
@@ -151,28 +202,58 @@ static bool note_all(struct stream *s, struct error *err) {
            error_set(err, "bench", "%zu nodes of the steady stream have not finished", s->unfinished);
 }
 
-bool steady_measure(const struct steady_opts *opts, struct steady *out, struct error *err) {
+/* ---- the whole */
+
+static struct stream *stream_new(const struct steady_opts *opts) {
     struct stream *s = mem_zalloc(sizeof(*s));
-    s->opts = opts;
     const size_t all = json_array_size(opts->names);
+    s->opts = opts;
     s->per_job = all < STEADY_NODES ? all : STEADY_NODES;
     s->count = (size_t)(opts->per_second * opts->seconds / (double)s->per_job) + 1;
     s->jobs = mem_array(s->count, sizeof(*s->jobs));
+    histogram_clear(&s->latency);
     histogram_clear(&s->run);
     histogram_clear(&s->answer);
-    send_all(s);
-    const bool ok = await(s, err) && note_all(s, err);
-    *out = (struct steady){.nodes = s->run.count,
-                           .per_second = opts->per_second,
-                           .run_p50_ms = (double)histogram_percentile(&s->run, 50) / 1000,
-                           .run_p99_ms = (double)histogram_percentile(&s->run, 99) / 1000,
-                           .answer_p50_ms = (double)histogram_percentile(&s->answer, 50) / 1000,
-                           .answer_p99_ms = (double)histogram_percentile(&s->answer, 99) / 1000};
+    return s;
+}
+
+static void stream_free(struct stream *s) {
     for (size_t i = 0; i < s->count; i++) {
-        mem_free(s->jobs[i].path);
+        mem_free(s->jobs[i].end_s);
     }
+    stored_close(s->stored);
+    buf_free(&s->early);
     mem_free(s->trouble);
     mem_free(s->jobs);
     mem_free(s);
+}
+
+static double ms(const struct histogram *h, double percent) {
+    return (double)histogram_percentile(h, percent) / 1000;
+}
+
+static struct steady result(const struct stream *s) {
+    return (struct steady){.nodes = s->run.count,
+                           .per_second = s->opts->per_second,
+                           .p50_ms = ms(&s->latency, 50),
+                           .p99_ms = ms(&s->latency, 99),
+                           .max_ms = ms(&s->latency, 100),
+                           .run_p50_ms = ms(&s->run, 50),
+                           .run_p99_ms = ms(&s->run, 99),
+                           .answer_p50_ms = ms(&s->answer, 50),
+                           .answer_p99_ms = ms(&s->answer, 99)};
+}
+
+bool steady_measure(const struct steady_opts *opts, struct steady *out, struct error *err) {
+    struct stream *s = stream_new(opts);
+    bool ok = opts->database == NULL || (s->stored = stored_open(opts->database, err)) != NULL;
+    const struct machine_time before = machine_time();
+    ok = ok && send_all(s, err);
+    ok = await_answers(s, ok ? err : NULL) && ok && await_ends(s, err);
+    const struct machine_time after = machine_time();
+    ok = ok && note_all(s, err);
+    *out = result(s);
+    out->stolen = after.all > before.all ? (after.stolen - before.stolen) / (after.all - before.all) : 0;
+    stream_free(s);
     return ok;
 }

@@ -130,14 +130,27 @@ static void jobs_of_a_stack(void **state) {
     (void)state;
     json_t *r = report_of(ARGUMENTS("jobs", "-n", "12", "--rounds", "1", "--json"));
     expect_columns(r, 1);
-    static const char *const keys[] = {
-        "task_seconds",    "task_first_seconds",   "task_cpu_per_node",   "task_p99",
-        "puppet_seconds",  "puppet_cpu_per_node",  "sqlite_cpu_per_node", "sqlite_disk_per_node",
-        "half_answer_p99", "half_nodes_per_second"};
+    static const char *const keys[] = {"task_seconds",
+                                       "task_first_seconds",
+                                       "task_cpu_per_node",
+                                       "task_p99",
+                                       "puppet_seconds",
+                                       "puppet_cpu_per_node",
+                                       "sqlite_cpu_per_node",
+                                       "sqlite_disk_per_node",
+                                       "half_answer_p99",
+                                       "half_nodes_per_second",
+                                       "half_p50",
+                                       "half_p99",
+                                       "half_tail"};
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         assert_true(value(r, keys[i], 0) > 0);
     }
     assert_true(value(r, "task_first_seconds", 0) <= value(r, "task_seconds", 0));
+    assert_true(value(r, "half_p50", 0) <= value(r, "half_p99", 0));
+    assert_true(value(r, "half_p99", 0) <= value(r, "half_max", 0));
+    assert_true(value(r, "half_p99", 0) <= value(r, "half_worst", 0));
+    assert_true(value(r, "half_run_p99", 0) <= value(r, "half_p99", 0) + 1); /* a part of it, in whole milliseconds */
     json_decref(r);
 }
 
