@@ -1,4 +1,4 @@
-/* dalang bench: throughput, latency and cost of brokers and whole stacks. One command line an action. */
+/* dalang bench: throughput, latency and cost of brokers and whole stacks. */
 #include "base/json.h"
 #include "base/mem.h"
 #include "simulator/bench/broker.h"
@@ -7,6 +7,7 @@
 #include "simulator/bench/soak.h"
 #include "simulator/bench/storage.h"
 #include "simulator/bench/transport/transport.h"
+#include "simulator/dalang/bench_command.h"
 #include "simulator/dalang/commands.h"
 #include "simulator/dalang/surroundings.h"
 #include "world/real.h"
@@ -15,212 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPTIONS_MAX = 28, DESCRIPTORS_ELSE = 200, REPORT_FILE_MAX = 64 * 1024 * 1024 };
-
-/* What all actions share. */
-struct output {
-    bool json;
-    const char *html;
-};
-
-struct bench_args {
-    struct output output;
-    bool quick, no_floor;
-    const char *target, *vs, *ca, *ca_key, *v1;
-    uint64_t pid, vs_pid, connections, active, messages, size, rounds, for_ms;
-};
-
-static size_t output_options(struct option *table, size_t n, struct output *o) {
-    table[n++] = (struct option){OPTION_HEADING, NULL, 0, NULL, "Output", NULL};
-    table[n++] = (struct option){OPTION_FLAG, "json", 0, NULL, "Print the report as JSON.", &o->json};
-    table[n++] =
-        (struct option){OPTION_STRING, "html", 0, "FILE", "Write it as one self-contained page with plots.", &o->html};
-    table[n] = (struct option)OPTION_END;
-    return n;
-}
-
-/* ---- the command lines */
-
-static const struct command_line *broker_line(struct bench_args *a) {
-    static struct bench_args unused;
-    static struct option table[OPTIONS_MAX];
-    static struct command_line cl = {
-        "dalang bench broker", "[--target URL --ca FILE --ca-key FILE [--pid N]] [OPTIONS]",
-        "what a PCP broker costs, beside a bare OpenSSL server",
-        "Connections, memory, messages per second, latency at a fixed arrival rate (counted from when a message was "
-        "due)\n"
-        "and processor time, each with its ratio to an echo server of bare OpenSSL measured in the same run. Without\n"
-        "--target it starts a dalang-broker. Certificates are minted in memory from the CA.",
-        table};
-    a = a != NULL ? a : &unused;
-    size_t n = 0;
-    table[n++] =
-        (struct option){OPTION_STRING, "target", 't', "URL", "A running broker: wss://HOST:PORT/pcp2/.", &a->target};
-    table[n++] = (struct option){
-        OPTION_UINT, "pid", 'p', "N", "Its process on this machine: memory and processor time are measured.", &a->pid};
-    table[n++] = (struct option){
-        OPTION_STRING, "vs", 0, "URL", "A second broker, measured in alternation; \"own\" starts a dalang-broker.",
-        &a->vs};
-    table[n++] = (struct option){OPTION_UINT, "vs-pid", 0, "N", "Its process.", &a->vs_pid};
-    table[n++] = (struct option){
-        OPTION_STRING, "v1", 0, "URL", "Version 1 of --target, when it is not at /pcp/; empty: it has none.", &a->v1};
-    table[n++] = (struct option){OPTION_STRING, "ca", 0, "FILE", "The CA that they and their clients trust.", &a->ca};
-    table[n++] = (struct option){OPTION_STRING, "ca-key", 0, "FILE", "Its private key: mints clients' certificates.",
-                                 &a->ca_key};
-    table[n++] = (struct option){OPTION_HEADING, NULL, 0, NULL, "Sizes", NULL};
-    table[n++] =
-        (struct option){OPTION_UINT,
-                        "connections",
-                        'c',
-                        "N",
-                        "Idle connections to hold, measured at 100, 1,000 and all; 10000. The last come as a storm.",
-                        &a->connections};
-    table[n++] =
-        (struct option){OPTION_UINT, "active", 'a', "N", "Pairs of clients that send at once; 50.", &a->active};
-    table[n++] =
-        (struct option){OPTION_UINT, "messages", 'm', "N", "Messages of each measurement; 100000.", &a->messages};
-    table[n++] = (struct option){OPTION_UINT, "size", 0, "BYTES", "Size of a message; 1024.", &a->size};
-    table[n++] =
-        (struct option){OPTION_UINT, "rounds", 0, "N", "Parts that take turns, the best counts; 5.", &a->rounds};
-    table[n++] = (struct option){OPTION_DURATION, "for", 0, "TIME", "Of each measurement of latency; 10s.", &a->for_ms};
-    table[n++] =
-        (struct option){OPTION_FLAG, "quick", 'q', NULL, "A fifth of the connections, a tenth of the rest.", &a->quick};
-    table[n++] = (struct option){OPTION_FLAG, "no-floor", 0, NULL, "Without the OpenSSL server.", &a->no_floor};
-    output_options(table, n, &a->output);
-    return &cl;
-}
-
-struct jobs_args {
-    struct output output;
-    bool quick, no_floor, no_puppet, no_steady;
-    const char *target, *token, *ca, *database;
-    uint64_t pid, nodes, rounds;
-};
-
-static const struct command_line *jobs_line(struct jobs_args *a) {
-    static struct jobs_args unused;
-    static struct option table[OPTIONS_MAX];
-    static struct command_line cl = {"dalang bench jobs",
-                                     "[--target URL --token FILE --ca FILE [--pid N] [--database FILE]] [OPTIONS]",
-                                     "what tasks and Puppet runs cost a whole stack",
-                                     "Jobs of 100, 1,000 … nodes: time until a client sees the first and the last "
-                                     "result, processor time, memory and\n"
-                                     "disk of the orchestrator per node, beside what SQLite alone takes to record as "
-                                     "much. Then small jobs at half of\n"
-                                     "the largest one's rate: how long a node's own run is when nothing queues. "
-                                     "Without --target it starts\n"
-                                     "a stack with virtual agents and an orchestrator in a process of its own.",
-                                     table};
-    a = a != NULL ? a : &unused;
-    size_t n = 0;
-    table[n++] =
-        (struct option){OPTION_STRING, "target", 't', "URL", "A running orchestrator: https://HOST:8143.", &a->target};
-    table[n++] = (struct option){OPTION_STRING, "token", 0, "FILE", "A token for it.", &a->token};
-    table[n++] = (struct option){OPTION_STRING, "ca", 0, "FILE", "The CA of its certificate.", &a->ca};
-    table[n++] = (struct option){OPTION_UINT, "pid", 'p', "N", "Its process on this machine.", &a->pid};
-    table[n++] = (struct option){OPTION_STRING, "database", 0, "FILE", "Its SQLite file.", &a->database};
-    table[n++] = (struct option){OPTION_HEADING, NULL, 0, NULL, "Sizes", NULL};
-    table[n++] = (struct option){OPTION_UINT, "nodes", 'n', "N", "Nodes of the largest job; 10000.", &a->nodes};
-    table[n++] = (struct option){OPTION_UINT, "rounds", 0, "N", "Jobs of each size, the best counts; 3.", &a->rounds};
-    table[n++] = (struct option){OPTION_FLAG, "quick", 'q', NULL, "A tenth of the nodes, one round.", &a->quick};
-    table[n++] = (struct option){OPTION_FLAG, "no-puppet", 0, NULL, "Tasks only.", &a->no_puppet};
-    table[n++] = (struct option){OPTION_FLAG, "no-floor", 0, NULL, "Without SQLite alone.", &a->no_floor};
-    table[n++] = (struct option){OPTION_FLAG, "no-steady", 0, NULL, "Without the stream at half load.", &a->no_steady};
-    output_options(table, n, &a->output);
-    return &cl;
-}
-
-struct storage_args {
-    struct output output;
-    bool quick;
-    uint64_t jobs, nodes, requests;
-};
-
-static const struct command_line *storage_line(struct storage_args *a) {
-    static struct storage_args unused;
-    static struct option table[OPTIONS_MAX];
-    static struct command_line cl = {
-        "dalang bench storage", "[OPTIONS]", "what the API's lists take with many jobs stored",
-        "Fills an orchestrator's database through its own storage library, starts the orchestrator on it and measures\n"
-        "the lists of jobs, nodes and events as a client sees them.",
-        table};
-    a = a != NULL ? a : &unused;
-    size_t n = 0;
-    table[n++] = (struct option){OPTION_UINT, "jobs", 'j', "N", "Jobs to store; 1000.", &a->jobs};
-    table[n++] = (struct option){OPTION_UINT, "nodes", 'n', "N", "Nodes of each; 1000.", &a->nodes};
-    table[n++] = (struct option){OPTION_UINT, "requests", 'r', "N", "Requests of each kind; 200.", &a->requests};
-    table[n++] = (struct option){OPTION_FLAG, "quick", 'q', NULL, "A tenth of everything.", &a->quick};
-    output_options(table, n, &a->output);
-    return &cl;
-}
-
-struct simulate_bench_args {
-    struct output output;
-    bool quick;
-    uint64_t agents, busy_agents, for_ms, seed;
-};
-
-static const struct command_line *simulate_bench_line(struct simulate_bench_args *a) {
-    static struct simulate_bench_args unused;
-    static struct option table[OPTIONS_MAX];
-    static struct command_line cl = {
-        "dalang bench simulate", "[OPTIONS]", "what simulated time costs",
-        "One task on a large fleet, and a mixed workload under heavy faults: virtual seconds per wall second, events\n"
-        "per second and memory of dalang simulate. The same seed does the same work on any machine.",
-        table};
-    a = a != NULL ? a : &unused;
-    size_t n = 0;
-    table[n++] = (struct option){OPTION_UINT, "agents", 'n', "N", "Agents of the task; 100000.", &a->agents};
-    table[n++] =
-        (struct option){OPTION_UINT, "busy-agents", 'b', "N", "Agents of the mixed workload; 1000.", &a->busy_agents};
-    table[n++] = (struct option){OPTION_DURATION, "for", 0, "TIME", "Its length in virtual time; 1h.", &a->for_ms};
-    table[n++] = (struct option){OPTION_UINT, "seed", 's', "N", "The seed; 1.", &a->seed};
-    table[n++] =
-        (struct option){OPTION_FLAG, "quick", 'q', NULL, "A hundredth of the agents, a tenth of the time.", &a->quick};
-    output_options(table, n, &a->output);
-    return &cl;
-}
-
-struct soak_args {
-    struct output output;
-    uint64_t clients, for_ms, seed;
-};
-
-static const struct command_line *soak_line(struct soak_args *a) {
-    static struct soak_args unused;
-    static struct option table[OPTIONS_MAX];
-    static struct command_line cl = {"dalang bench soak", "[OPTIONS]",
-                                     "whether a broker keeps its memory and descriptors",
-                                     "Thousands of clients connect to a dalang-broker, talk, are rude and vanish; when "
-                                     "all have gone its memory and\n"
-                                     "descriptors must be what they were after a first, shorter wave.",
-                                     table};
-    a = a != NULL ? a : &unused;
-    size_t n = 0;
-    table[n++] = (struct option){OPTION_UINT, "clients", 'c', "N", "At a time; 2000.", &a->clients};
-    table[n++] = (struct option){OPTION_DURATION, "for", 0, "TIME", "How long; 5m.", &a->for_ms};
-    table[n++] = (struct option){OPTION_UINT, "seed", 0, "N", "Of the clients' choices; 1.", &a->seed};
-    output_options(table, n, &a->output);
-    return &cl;
-}
-
-static const struct command_line *report_line(struct output *o) {
-    static struct output unused;
-    static struct option table[OPTIONS_MAX];
-    static struct command_line cl = {"dalang bench report", "FILE… [--html FILE]", "show reports that --json wrote",
-                                     "Prints the tables of reports, or writes all of them on one page.", table};
-    output_options(table, 0, o != NULL ? o : &unused);
-    return &cl;
-}
-
-void bench_describe(void (*each)(void *ctx, const struct command_line *cl), void *ctx) {
-    each(ctx, broker_line(NULL));
-    each(ctx, jobs_line(NULL));
-    each(ctx, storage_line(NULL));
-    each(ctx, simulate_bench_line(NULL));
-    each(ctx, soak_line(NULL));
-    each(ctx, report_line(NULL));
-}
+enum { DESCRIPTORS_ELSE = 200, REPORT_FILE_MAX = 64 * 1024 * 1024 };
 
 /* ---- output */
 
@@ -247,7 +43,7 @@ static bool write_html(struct world *w, const char *path, const json_t *const *r
     return ok;
 }
 
-static bool show(struct world *w, const struct output *o, const json_t *report, struct error *err) {
+static bool show(struct world *w, const struct bench_output *o, const json_t *report, struct error *err) {
     end_progress();
     if (o->json) {
         char *text = json_text(report);
@@ -274,7 +70,7 @@ static int ended(const struct command_line *cl, bool ok, struct error *err) {
 struct bench {
     const struct command_line *cl;
     const char *title;
-    const struct output *output;
+    const struct bench_output *output;
     void *args; /* its options, for the two functions */
     bool (*check)(void *args, struct error *err);
     bool (*run)(void *args, struct world *w, const char *dir, json_t *report, struct error *err);
@@ -306,7 +102,7 @@ static int measure(const struct bench *b, int argc, char *const argv[]) {
 /* ---- broker */
 
 static bool check_broker(void *args, struct error *err) {
-    struct bench_args *a = args;
+    struct bench_broker_args *a = args;
     const bool given = a->target != NULL || (a->vs != NULL && strcmp(a->vs, "own") != 0);
     if (a->quick) {
         a->connections /= 5;
@@ -336,7 +132,7 @@ static struct bench_target target_of(const char *url, const char *v1, uint64_t p
 }
 
 static bool run_broker(void *args, struct world *w, const char *dir, json_t *report, struct error *err) {
-    const struct bench_args *a = args;
+    const struct bench_broker_args *a = args;
     char *program = program_path("dalang-broker"), *self = program_path("dalang");
     const struct bench_broker b = {
         .world = w,
@@ -363,9 +159,9 @@ static bool run_broker(void *args, struct world *w, const char *dir, json_t *rep
 }
 
 static int broker_action(int argc, char *const argv[]) {
-    struct bench_args a = {
+    struct bench_broker_args a = {
         .connections = 10000, .active = 50, .messages = 100000, .size = 1024, .rounds = 5, .for_ms = 10000};
-    const struct bench bench = {broker_line(&a), "What a broker costs", &a.output, &a, check_broker, run_broker};
+    const struct bench bench = {bench_broker_line(&a), "What a broker costs", &a.output, &a, check_broker, run_broker};
     return measure(&bench, argc, argv);
 }
 
@@ -374,7 +170,7 @@ static int broker_action(int argc, char *const argv[]) {
 enum { NODES_MAX = 100000 };
 
 static bool check_jobs(void *args, struct error *err) {
-    struct jobs_args *a = args;
+    struct bench_jobs_args *a = args;
     const bool given = a->target != NULL;
     if (a->quick) {
         a->nodes = a->nodes >= 10 ? a->nodes / 10 : 1;
@@ -389,7 +185,7 @@ static bool check_jobs(void *args, struct error *err) {
 }
 
 static bool run_jobs(void *args, struct world *w, const char *dir, json_t *report, struct error *err) {
-    const struct jobs_args *a = args;
+    const struct bench_jobs_args *a = args;
     char *orchestrator = program_path("dalang-orchestrator"), *self = program_path("dalang");
     const struct bench_jobs b = {
         .world = w,
@@ -415,15 +211,15 @@ static bool run_jobs(void *args, struct world *w, const char *dir, json_t *repor
 }
 
 static int jobs_action(int argc, char *const argv[]) {
-    struct jobs_args a = {.nodes = 10000, .rounds = 3};
-    const struct bench bench = {jobs_line(&a), "What jobs cost", &a.output, &a, check_jobs, run_jobs};
+    struct bench_jobs_args a = {.nodes = 10000, .rounds = 3};
+    const struct bench bench = {bench_jobs_line(&a), "What jobs cost", &a.output, &a, check_jobs, run_jobs};
     return measure(&bench, argc, argv);
 }
 
 /* ---- storage */
 
 static bool check_storage(void *args, struct error *err) {
-    struct storage_args *a = args;
+    struct bench_storage_args *a = args;
     if (a->quick) {
         a->jobs = a->jobs / 10 + 1;
         a->nodes = a->nodes / 10 + 1;
@@ -436,7 +232,7 @@ static bool check_storage(void *args, struct error *err) {
 }
 
 static bool run_storage(void *args, struct world *w, const char *dir, json_t *report, struct error *err) {
-    const struct storage_args *a = args;
+    const struct bench_storage_args *a = args;
     char *orchestrator = program_path("dalang-orchestrator"), *self = program_path("dalang");
     const struct bench_storage b = {
         .world = w,
@@ -455,16 +251,16 @@ static bool run_storage(void *args, struct world *w, const char *dir, json_t *re
 }
 
 static int storage_action(int argc, char *const argv[]) {
-    struct storage_args a = {.jobs = 1000, .nodes = 1000, .requests = 200};
-    const struct bench bench = {storage_line(&a), "What the API's lists take", &a.output, &a, check_storage,
-                                run_storage};
+    struct bench_storage_args a = {.jobs = 1000, .nodes = 1000, .requests = 200};
+    const struct bench bench = {
+        bench_storage_line(&a), "What the API's lists take", &a.output, &a, check_storage, run_storage};
     return measure(&bench, argc, argv);
 }
 
 /* ---- simulate */
 
 static bool check_simulate(void *args, struct error *err) {
-    struct simulate_bench_args *a = args;
+    struct bench_simulate_args *a = args;
     if (a->quick) {
         a->agents = a->agents >= 100 ? a->agents / 100 : 1;
         a->busy_agents = a->busy_agents >= 100 ? a->busy_agents / 100 : 1;
@@ -475,7 +271,7 @@ static bool check_simulate(void *args, struct error *err) {
 }
 
 static bool run_simulate(void *args, struct world *w, const char *dir, json_t *report, struct error *err) {
-    const struct simulate_bench_args *a = args;
+    const struct bench_simulate_args *a = args;
     char *self = program_path("dalang");
     (void)w;
     const struct bench_simulate b = {.dir = dir,
@@ -491,22 +287,22 @@ static bool run_simulate(void *args, struct world *w, const char *dir, json_t *r
 }
 
 static int simulate_action(int argc, char *const argv[]) {
-    struct simulate_bench_args a = {.agents = 100000, .busy_agents = 1000, .for_ms = 3600000, .seed = 1};
+    struct bench_simulate_args a = {.agents = 100000, .busy_agents = 1000, .for_ms = 3600000, .seed = 1};
     const struct bench bench = {
-        simulate_bench_line(&a), "What simulated time costs", &a.output, &a, check_simulate, run_simulate};
+        bench_simulate_line(&a), "What simulated time costs", &a.output, &a, check_simulate, run_simulate};
     return measure(&bench, argc, argv);
 }
 
 /* ---- soak */
 
 static bool check_soak(void *args, struct error *err) {
-    const struct soak_args *a = args;
+    const struct bench_soak_args *a = args;
     return ((a->clients > 0 && a->for_ms > 0) || error_set(err, "usage", "--clients and --for must not be 0")) &&
            enough_descriptors(2 * a->clients + DESCRIPTORS_ELSE, err);
 }
 
 static bool run_soak(void *args, struct world *w, const char *dir, json_t *report, struct error *err) {
-    const struct soak_args *a = args;
+    const struct bench_soak_args *a = args;
     char *program = program_path("dalang-broker");
     const struct bench_soak b = {.world = w,
                                  .dir = dir,
@@ -521,8 +317,8 @@ static bool run_soak(void *args, struct world *w, const char *dir, json_t *repor
 }
 
 static int soak_action(int argc, char *const argv[]) {
-    struct soak_args a = {.clients = 2000, .for_ms = 300000, .seed = 1};
-    const struct bench bench = {soak_line(&a), "Clients that come and go", &a.output, &a, check_soak, run_soak};
+    struct bench_soak_args a = {.clients = 2000, .for_ms = 300000, .seed = 1};
+    const struct bench bench = {bench_soak_line(&a), "Clients that come and go", &a.output, &a, check_soak, run_soak};
     return measure(&bench, argc, argv);
 }
 
@@ -544,11 +340,11 @@ static json_t *read_report(struct world *w, const char *path, struct error *err)
 }
 
 static int report_action(int argc, char *const argv[]) {
-    struct output output = {0};
+    struct bench_output output = {0};
     struct option_list words = {NULL, 0};
     struct error err = ERROR_INIT;
     int code = DALANG_OK;
-    const struct command_line *cl = report_line(&output);
+    const struct command_line *cl = bench_report_line(&output);
     if (dalang_parse(cl, argc, argv, &words, &code)) {
         struct world *w = real_world_new(&err);
         json_t **reports = mem_array(words.count + 1, sizeof(*reports));
@@ -558,7 +354,7 @@ static int report_action(int argc, char *const argv[]) {
             ok = reports[i] != NULL;
         }
         for (size_t i = 0; ok && output.html == NULL && i < words.count; i++) {
-            struct output one = {.json = output.json};
+            struct bench_output one = {.json = output.json};
             ok = show(w, &one, reports[i], &err);
         }
         if (ok && output.html != NULL) {
