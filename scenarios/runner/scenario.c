@@ -108,16 +108,30 @@ static void refuse_variables(struct loading *l, const struct doc_node *node) {
     }
 }
 
+static void refuse_variables_outside_steps(struct loading *l, const struct doc_node *scenario) {
+    static const char *const fixed[] = {"stack", "fleet", "tags", "worlds", "timeout", "wait_for_agents"};
+    const struct doc_node *vars = doc_get(scenario, "vars");
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++) {
+        refuse_variables(l, doc_get(scenario, fixed[i]));
+    }
+    if (vars != NULL && vars->kind != DOC_MAP) { /* their values may hold variables */
+        refuse_variables(l, vars);
+    }
+}
+
 static void read_scenario(struct loading *l, const struct doc_node *node, struct scenario *s) {
     size_t before = l->problems->count;
     s->file = l->names[l->depth - 1];
     s->line = node->line;
+    if (shape_is_open(node)) {
+        refuse_variables(l, node);
+        return;
+    }
     if (!shape_check(&shape_scenario, node, l->problems) && node->kind != DOC_MAP) {
         return;
     }
     const struct doc_node *steps = doc_get(node, "steps");
-    refuse_variables(l, doc_get(node, "stack"));
-    refuse_variables(l, doc_get(node, "fleet"));
+    refuse_variables_outside_steps(l, node);
     if (l->problems->count == before) {
         s->name = text_at(node, "name");
         s->about = text_at(node, "about");

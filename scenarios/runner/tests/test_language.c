@@ -66,6 +66,10 @@ static const struct {
     {"name: x\nstack: {services: {rbac: \"${a}\"}}\nsteps: []\n", "2:26: variables are put in only within steps"},
     /* fleet */
     {"name: x\nfleet: {connect: \"${a}\"}\nsteps: []\n", "2:18: variables are put in only within steps"},
+    {"name: x\ntimeout: ${a}\nsteps: []\n", "2:10: variables are put in only within steps"},
+    {"name: x\nworlds: [sim, \"${a}\"]\nsteps: []\n", "2:15: variables are put in only within steps"},
+    {"name: x\nvars: ${a}\nsteps: []\n", "2:7: variables are put in only within steps"},
+    {"${a}\n", "1:1: variables are put in only within steps"},
     {"name: x\nfleet: {count: 0}\nsteps: []\n", "2:16: a group has 1 to 100000 agents"},
     {"name: x\nfleet: {count: 5000}\nsteps: []\n", "2:8: at most 1000 agents can be real; more: worlds: [sim]"},
     {"name: x\nfleet: {count: 2, name: same.example.com}\nsteps: []\n",
