@@ -13,7 +13,7 @@
 enum {
     PXP_SCHEMA_DEPTH_MAX = 256,      /* nesting of schemas while checking one value; deeper is refused */
     PXP_SCHEMA_NODES_MAX = 10000,    /* sub-schemas of one document */
-    PXP_SCHEMA_STEPS_MAX = 20000000, /* schema applications while checking one value; more is refused */
+    PXP_SCHEMA_STEPS_MAX = 2000000,  /* schema applications while checking one value; more is refused */
     PXP_PATTERN_STEPS_MAX = 1000000, /* matching steps of one pattern; more counts as no match */
 };
 
