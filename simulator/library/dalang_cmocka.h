@@ -42,12 +42,14 @@ static inline int dalang_teardown(void **state) {
 #define assert_dalang_task(stack, task, params, query)                                                                 \
     do {                                                                                                               \
         char *dalang_json = NULL;                                                                                      \
-        if (!dalang_stack_task((stack), (task), (params), (query), &dalang_json)) {                                    \
+        const bool dalang_done = dalang_stack_task((stack), (task), (params), (query), &dalang_json);                  \
+        if (!dalang_done) {                                                                                            \
             print_error("%s\n", dalang_json != NULL ? dalang_json : "");                                               \
-            free(dalang_json);                                                                                         \
-            fail_msg("task %s did not succeed everywhere", (task));                                                    \
         }                                                                                                              \
         free(dalang_json);                                                                                             \
+        if (!dalang_done) {                                                                                            \
+            fail_msg("task %s did not succeed everywhere", (task));                                                    \
+        }                                                                                                              \
     } while (0)
 
 /* This exit code of one of our programs: assert_dalang_run(s, 0, "puppet-job", "show") */

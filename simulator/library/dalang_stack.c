@@ -344,14 +344,13 @@ const char *dalang_stack_token(const struct dalang_stack *s) {
 /* ---- doing something */
 
 int dalang_stack_run(const struct dalang_stack *s, const char *const *argv, char **out, char **err) {
-    const char *items[ARGUMENTS_MAX + 1];
     size_t count = 0;
-    while (count < ARGUMENTS_MAX && argv[count] != NULL) {
-        items[count] = argv[count];
+    while (argv[count] != NULL) {
         count++;
     }
-    items[count] = NULL;
-    char *beside = strchr(argv[0], '/') == NULL ? joined(s->bin, argv[0]) : NULL;
+    const char **items = checked(malloc((count + 1) * sizeof(*items)));
+    memcpy(items, argv, (count + 1) * sizeof(*items));
+    char *beside = count > 0 && strchr(argv[0], '/') == NULL ? joined(s->bin, argv[0]) : NULL;
     if (beside != NULL && access(beside, X_OK) == 0) {
         items[0] = beside;
     }
@@ -359,7 +358,7 @@ int dalang_stack_run(const struct dalang_stack *s, const char *const *argv, char
     struct text texts[2] = {{NULL, 0, 0}, {NULL, 0, 0}};
     append(&texts[0], "", 0);
     append(&texts[1], "", 0);
-    pid_t pid = spawn(items, dalang_stack_get(s, "dir"), false, fds);
+    pid_t pid = count > 0 ? spawn(items, dalang_stack_get(s, "dir"), false, fds) : -1;
     if (pid >= 0) {
         collect(fds, texts, false, UINT64_MAX / 2);
         close_both(fds);
@@ -374,6 +373,7 @@ int dalang_stack_run(const struct dalang_stack *s, const char *const *argv, char
         }
     }
     free(beside);
+    free(items);
     return code;
 }
 

@@ -56,7 +56,8 @@ const char *dalang_stack_token(const struct dalang_stack *s); /* the administrat
 
 /* Runs a program that comes with dalang ("puppet-task", "puppet-job", "puppet-query", "dalang" …) against this stack,
  * or any other by its path or from $PATH (it finds DALANG_DIR in its environment). Its exit code; 128 + N: ended by
- * signal N; -1: it could not be started. *out and *err (may be NULL): what it printed; free() them. */
+ * signal N; -1: it could not be started, or argv names none. *out and *err (may be NULL): what it printed; free() them.
+ */
 int dalang_stack_run(const struct dalang_stack *s, const char *const *argv, char **out, char **err);
 /* A task on the nodes of a PQL query (NULL: all of them); params: {"name=value", …, NULL} or NULL. True: every node
  * succeeded. *json (may be NULL): what happened, as `puppet-task --format json` prints it; free() it. */

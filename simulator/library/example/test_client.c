@@ -19,6 +19,7 @@ static void what_clients_need(void **state) {
     assert_int_equal(dalang_stack_run(s, curl, &out, NULL), 0);
     assert_non_null(strstr(out, "node-0003.example.com"));
     free(out);
+    assert_int_equal(dalang_stack_run(s, (const char *const[]){NULL}, NULL, NULL), -1);
     assert_string_equal(dalang_stack_get(s, "agents"), "3");
     assert_null(dalang_stack_get(s, "nothing"));
 }
