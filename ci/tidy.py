@@ -11,8 +11,10 @@ import shlex
 import subprocess
 import sys
 
-# These define what ci/tidy.h is about.
-WITHOUT_TIDY_H = ("impl/base/error.c", "impl/base/hocon.c")
+# The first two define what ci/tidy.h is about; the library for others' tests has nothing of ours in it.
+WITHOUT_TIDY_H = ("impl/base/error.c", "impl/base/hocon.c", "simulator/library/")
+# Somebody else's project: it finds our headers where they are installed, as dalang/….
+OUTSIDE = "simulator/library/example/"
 
 
 def commands(build):
@@ -30,8 +32,18 @@ def seen_by_the_compiler(command, includes):
     ).stdout
 
 
+def installed(cache):
+    folder = cache + "-installed"
+    os.makedirs(folder, exist_ok=True)
+    if not os.path.islink(os.path.join(folder, "dalang")):
+        os.symlink(os.path.realpath("simulator/library"), os.path.join(folder, "dalang"))
+    return folder
+
+
 def look(path, command, build, checks, cache):
-    includes = [] if path in WITHOUT_TIDY_H else ["-include", os.path.realpath("ci/tidy.h")]
+    includes = [] if path.startswith(WITHOUT_TIDY_H) else ["-include", os.path.realpath("ci/tidy.h")]
+    if path.startswith(OUTSIDE):
+        includes.append("-I" + installed(cache))
     mark = None
     if command is not None:
         key = hashlib.sha256(checks + path.encode() + seen_by_the_compiler(command, includes)).hexdigest()
