@@ -12,8 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 /* What the child needs; all of it ready to use. */
 struct plan {
     char *const *argv;

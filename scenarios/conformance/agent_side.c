@@ -275,7 +275,7 @@ void status_becomes(struct stage *s, const char *results) {
         }
         json_t *want = template_read(&s->vars, results);
         json_array_append_new(s->kept, want);
-        char *why;
+        char *why = NULL;
         bool ok = r != NULL && template_match(&s->vars, want, r, &why);
         check(s, ok, results, "%s", ok ? "" : r != NULL ? keep_text(s, why) : keep_text(s, json_text(m)));
         mem_free(why);

@@ -164,8 +164,9 @@ static void draw(struct run *r, const struct subject *s, const struct level *lev
     const struct traffic_result *t = &r->result;
     json_t *series = report_series(r->report, &spread, name);
     double rarity = 1.1;
-    for (int i = 0; i < DRAW_POINTS && rarity * 2 < (double)t->received; i++, rarity *= 1.4) {
+    for (int i = 0; i < DRAW_POINTS && rarity * 2 < (double)t->received; i++) {
         report_point(series, rarity, (double)histogram_percentile(&t->latency_ns, 100 - 100 / rarity) / 1000);
+        rarity *= 1.4;
     }
     json_t *rates = report_series(r->report, &over_time, name), *longest = report_series(r->report, &worst, name);
     for (int i = 0; i < TRAFFIC_BINS; i++) {

@@ -105,14 +105,14 @@ static void tick(struct buf *out, const struct axis *a, double value, bool horiz
 
 static void ticks(struct buf *out, const struct axis *a, bool horizontal) {
     if (a->log) {
-        for (double v = pow(10, ceil(log10(a->low) - 1e-9)); v <= a->high * 1.0001; v *= 10) {
-            tick(out, a, v, horizontal);
+        for (int e = (int)ceil(log10(a->low) - 1e-9); pow(10, e) <= a->high * 1.0001; e++) {
+            tick(out, a, pow(10, e), horizontal);
         }
         return;
     }
-    const double step = step_of(a->high - a->low);
-    for (double v = ceil(a->low / step) * step; v <= a->high + step * 1e-6; v += step) {
-        tick(out, a, fabs(v) < step * 1e-6 ? 0 : v, horizontal);
+    const double step = step_of(a->high - a->low), first = ceil(a->low / step);
+    for (int i = 0; (first + i) * step <= a->high + step * 1e-6; i++) {
+        tick(out, a, (first + i) * step, horizontal);
     }
 }
 

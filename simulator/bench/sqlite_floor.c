@@ -19,8 +19,8 @@ enum step { STEP_NODE, STEP_CHANGE, STEP_EVENT, STEPS };
 static const char *const statements[STEPS] = {
     [STEP_NODE] = "INSERT INTO nodes VALUES(1, ?1, 0, 1, 0, 0, 0, printf('node-%05d.example.com', ?1))",
     [STEP_CHANGE] = "UPDATE nodes SET state=?2, ts=2, started=3, finished=4, event=5 WHERE job=1 AND idx=?1",
-    [STEP_EVENT] = "INSERT INTO events(job, node, type, ts, detail) VALUES(1, ?1, ?2, 1,"
-                   " '{\"message\":\"what a task says\",\"_output\":\"in a few words\"}')",
+    [STEP_EVENT] = ("INSERT INTO events(job, node, type, ts, detail) VALUES(1, ?1, ?2, 1,"
+                    " '{\"message\":\"what a task says\",\"_output\":\"in a few words\"}')"),
 };
 
 struct floor_run {

@@ -14,8 +14,8 @@ static void good_rules_are_taken(void **state) {
     static const char *const good[] = {
         "['=', 'name', 'a']",
         "['and', ['~', ['fact', 'pe_server_version'], '.+']]",
-        "['or', ['and', ['=', ['fact', 'os', 'family'], 'RedHat'], ['~', ['trusted', 'certname'], '^edge']],"
-        " ['=', 'name', 'x']]",
+        ("['or', ['and', ['=', ['fact', 'os', 'family'], 'RedHat'], ['~', ['trusted', 'certname'], '^edge']],"
+         " ['=', 'name', 'x']]"),
         "['not', ['>=', ['fact', 'disks', 0, 'size'], '5']]",
         "['=', 'nodename', 'a']",
     };

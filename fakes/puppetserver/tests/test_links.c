@@ -94,7 +94,7 @@ static void links_that_lead_nowhere_are_not_there(void **state) {
     link_to(b, MODULE "/files/lost", "gone");
     link_to(b, MODULE "/files/round", "round");
     static const char *const paths[] = {METADATA "lost" ENV, METADATA "lost" ENV "&links=follow", METADATA "round" ENV,
-                                        "/puppet/v3/file_content/modules/m/lost" ENV};
+                                        ("/puppet/v3/file_content/modules/m/lost" ENV)};
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         json_decref(code_get(b, paths[i], 404));
     }

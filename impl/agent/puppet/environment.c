@@ -10,8 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-extern char **environ;
-
 enum { ADDED_MAX = 4 };
 
 /* Also when the locale that is asked for does not exist. */

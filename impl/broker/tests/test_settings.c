@@ -183,8 +183,8 @@ static void unknown_keys_are_reported(void **state) {
     static const char *const want[] = {
         "/etc/one.conf:6:13: configuration: unknown key 'webservers' is ignored; did you mean webserver",
         "/etc/one.conf:4:18: pcp-broker: unknown key 'max-conections' is ignored; did you mean max-connections",
-        "/etc/one.conf:5:24: pcp-broker: 'controller-whitelist' is no longer read: it is called controller-allowlist "
-        "now"};
+        ("/etc/one.conf:5:24: pcp-broker: 'controller-whitelist' is no longer read: it is called controller-allowlist "
+         "now")};
     assert_int_equal(s->warning_count, 3);
     for (size_t i = 0; i < 3; i++) {
         assert_string_equal(s->warnings[i], want[i]);

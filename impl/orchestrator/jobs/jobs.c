@@ -186,8 +186,8 @@ void job_abort(struct job *j, const char *why) {
 
 void job_free(struct job *j) {
     struct engine *e = j->engine;
-    for (struct list_link *it; (it = list_pop_front(&j->watchers)) != NULL;) {
-        continue; /* nobody is told: the service ends */
+    while (list_pop_front(&j->watchers) != NULL) {
+        /* nobody is told: the service ends */
     }
     for (uint32_t i = 0; i < j->run_count; i++) {
         struct run *r = &j->runs[i];
