@@ -130,6 +130,7 @@ static void storm(void **state) {
         size_t before = p.host.count;
         real_world_turn(b->w, true);
         assert_true(p.host.count - before <= 16); /* a turn's share of handshakes */
+        assert_int_equal(p.host.refused, 0);
     }
     TURN_UNTIL(b, all_open(ends, 60));
     for (size_t i = 0; i < 60; i++) {
