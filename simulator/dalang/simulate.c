@@ -13,17 +13,18 @@
 #include <time.h>
 
 enum {
-    SIMULATE_OPTIONS = 26,
+    SIMULATE_OPTIONS = 27,
     JOB_AGENTS = 100,
     AGENTS_MOST = 1000000,
     BROKERS_MOST = 3, /* as many as a soak knows by name */
     JOBS_MOST = WORKLOAD_JOBS_MAX,
     VIOLATIONS_SHOWN = 5,
     WORKLOAD_MAX = 1024 * 1024,
+    LOAD_MOST = 10000,
 };
 
 struct simulate_args {
-    uint64_t agents, brokers, minutes, jobs, for_ms;
+    uint64_t agents, brokers, minutes, jobs, for_ms, load;
     const char *faults, *without, *workload;
     const char *seed, *seeds, *task, *modules, *trace, *html;
     bool json, v1, shrink, until_fail;
@@ -71,6 +72,12 @@ static const struct command_line *simulate_line(struct simulate_args *a) {
     table[n++] = OPTION(OPTION_UINT, "jobs", 'j', "N", "Jobs that users start.", &a->jobs);
     table[n++] =
         OPTION(OPTION_DURATION, "for", 0, "TIME", "How long workload and faults go on, in virtual time.", &a->for_ms);
+    table[n++] =
+        OPTION(OPTION_UINT, "load", 0, "PERCENT",
+               "What the jobs ask for, of what the orchestrator may run at once, all the time: 50 with more than "
+               "60 agents; above 100 they queue up. With fewer agents and without this option: as drawn, now "
+               "and then far too much.",
+               &a->load);
     table[n++] = OPTION(OPTION_FLAG, "v1", 0, NULL, "Agents speak PCP v1.", &a->v1);
     table[n++] = OPTION(OPTION_HEADING, NULL, 0, NULL, "What is shown", NULL);
     table[n++] = OPTION(OPTION_FLAG, "json", 0, NULL, "One JSON object a seed.", &a->json);
@@ -268,7 +275,8 @@ static bool read_opts(const struct simulate_args *a, struct soak_opts *o, struct
     }
     o->for_us = a->for_ms * SIM_MS;
     o->v1 = a->v1;
-    return read_number("agents", AGENTS_MOST, a->agents, &o->agents, err) &&
+    return read_number("load", LOAD_MOST, a->load, &o->load_percent, err) &&
+           read_number("agents", AGENTS_MOST, a->agents, &o->agents, err) &&
            read_number("brokers", BROKERS_MOST, a->brokers, &o->brokers, err) &&
            read_number("jobs", JOBS_MOST, a->jobs, &o->jobs, err);
 }
@@ -324,7 +332,7 @@ static bool run_workload(const struct simulate_args *a, uint64_t first, uint64_t
 
 static bool run_one_job(const struct simulate_args *a, uint64_t first, uint64_t last, bool *good, struct error *err) {
     if ((a->faults != NULL && strcmp(a->faults, "none") != 0) || a->workload != NULL || a->jobs != 0 ||
-        a->minutes != 0 || a->for_ms != 0 || a->trace != NULL || a->html != NULL) {
+        a->minutes != 0 || a->for_ms != 0 || a->load != 0 || a->trace != NULL || a->html != NULL) {
         return error_set(err, "usage", "--task is one job without faults and workload; see dalang simulate --help");
     }
     struct simulate_job job = {.task = a->task,
@@ -339,7 +347,7 @@ static bool run_one_job(const struct simulate_args *a, uint64_t first, uint64_t 
 /* A fleet and nothing else said: how long one task takes on it. */
 static bool only_a_fleet(const struct simulate_args *a) {
     return a->agents != 0 && a->faults == NULL && a->without == NULL && a->workload == NULL && a->jobs == 0 &&
-           a->for_ms == 0 && a->minutes == 0 && a->trace == NULL && a->html == NULL && !a->shrink;
+           a->for_ms == 0 && a->load == 0 && a->minutes == 0 && a->trace == NULL && a->html == NULL && !a->shrink;
 }
 
 static int run(const struct command_line *cl, struct simulate_args *a) {

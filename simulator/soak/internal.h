@@ -54,6 +54,8 @@ struct soak {
     uint32_t stop_ppm; /* chance that a job is stopped by who looks at it */
     int flaky_exit;
     uint32_t task_limit, deploy_limit;
+    json_t *behaviours;                                         /* what agents do */
+    uint64_t demand_since_us, asked_tasks_us, asked_deploys_us; /* see demand.c */
     const char **agent_names;
     struct rogue *rogues[SOAK_ROGUES];
     struct rng rogue_rng;
@@ -71,9 +73,16 @@ void users_see_node(struct soak *s, const char *job, const json_t *node); /* as 
 void ask(struct soak *s, const char *method, const char *target, json_t *body, const char *token, const char *job,
          void (*answered)(struct soak *s, int status, const json_t *body, const char *job));
 
+/* demand.c: how large a job may be. task NULL: a Puppet run. */
+void demand_start(struct soak *s);
+uint32_t demand_take(struct soak *s, const char *task, uint32_t nodes);  /* at most so many; at least 1 */
+void demand_give_back(struct soak *s, const char *task, uint32_t nodes); /* refused */
+/* The limit of a Puppet run on so many nodes, when this one was drawn. */
+uint32_t demand_concurrency(const struct soak *s, uint32_t nodes, uint32_t drawn);
+
 /* modules.c: the tasks there are, and what agents do with them. fill_modules: ctx is the soak. */
 bool soak_fill_modules(void *ctx, struct world *puppetserver, const char *dir, struct error *err);
-json_t *soak_behaviours(const struct workload *workload, struct rng *rng, int flaky_exit);
+json_t *soak_behaviours(const struct workload *workload, struct rng *rng, int flaky_exit, bool steady);
 
 /* rogue.c */
 void rogues_start(struct soak *s);

@@ -95,6 +95,7 @@ size_t shrink(struct soak_opts *opts, size_t runs) {
     s.best.brokers = r.brokers;
     s.best.jobs = r.jobs;
     s.best.for_us = r.for_us;
+    s.best.load_percent = r.load_percent;
     soak_result_free(&r);
     if (s.invariant < 0) {
         return 0;
@@ -130,6 +131,7 @@ char *shrink_command(const struct soak_opts *o, const char *workload) {
     add_number(&out, "brokers", o->brokers, "");
     add_number(&out, "jobs", o->jobs, "");
     add_number(&out, "for", o->for_us / SIM_SECOND, "s");
+    add_number(&out, "load", o->load_percent, "");
     bool first = true;
     for (size_t i = 0; i < swarm_kind_count(); i++) {
         if ((o->without >> i & 1u) != 0) {

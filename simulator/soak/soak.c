@@ -8,7 +8,7 @@
 static const uint64_t READY_WITHIN_US = 10 * SIM_MINUTE;
 static const uint64_t CONVERGE_WITHIN_US = 3 * SIM_HOUR; /* a node whose agent never answers is given up after 40 min */
 static const uint64_t QUIET_US = 20 * SIM_MINUTE;        /* longer than an idle time-out, and than TCP tries */
-enum { COMPONENTS_MAX = 4, AGENTS_MOST = 60, BROKERS_MOST = 3, JOBS_MOST = 30, AGENTS_A_PLACE = 50 };
+enum { COMPONENTS_MAX = 4, AGENTS_MOST = 60, BROKERS_MOST = 3, JOBS_MOST = 30, AGENTS_A_PLACE = 50, LOAD_PERCENT = 50 };
 
 static const uint32_t STOP_PPM = 30000;
 
@@ -96,6 +96,17 @@ static void take_workload(struct soak *s) {
     }
 }
 
+static uint32_t load_of(const struct soak_opts *opts, uint32_t agents) {
+    return opts->load_percent != 0 ? opts->load_percent : agents > AGENTS_MOST ? LOAD_PERCENT : 0;
+}
+
+/* drawn: 1 … JOBS_MOST. One every half minute to two minutes. */
+static uint32_t steady_jobs(uint64_t for_us, uint32_t drawn) {
+    uint64_t every_us = 30 * SIM_SECOND + 90 * SIM_SECOND * (JOBS_MOST - drawn) / (JOBS_MOST - 1);
+    uint64_t jobs = for_us / every_us;
+    return jobs < 1 ? 1 : jobs > WORKLOAD_JOBS_MAX ? WORKLOAD_JOBS_MAX : (uint32_t)jobs;
+}
+
 static bool set_up(struct soak *s, struct error *err) {
     take_workload(s);
     struct rng rng = rng_derive(s->opts.seed, "soak", "stack");
@@ -111,7 +122,11 @@ static bool set_up(struct soak *s, struct error *err) {
     s->task_limit = s->task_limit > least ? s->task_limit : least;
     s->deploy_limit = s->deploy_limit > least ? s->deploy_limit : least;
     s->opts.for_us = given_or(s->opts.for_us, &rng, 1, 20) * (s->opts.for_us != 0 ? 1 : SIM_MINUTE);
+    r->load_percent = load_of(&s->opts, r->agents);
     s->jobs_left = (uint32_t)given_or(s->opts.jobs, &rng, 1, JOBS_MOST);
+    if (s->opts.jobs == 0 && r->load_percent != 0) {
+        s->jobs_left = steady_jobs(s->opts.for_us, s->jobs_left);
+    }
     r->jobs = s->jobs_left;
     r->for_us = s->opts.for_us;
     s->job_every_us = s->opts.for_us / s->jobs_left;
@@ -131,11 +146,12 @@ static bool set_up(struct soak *s, struct error *err) {
     }
     checks_secret(s->checks, SOAK_SECRET);
     s->flaky_exit = (int)rng_below(&rng, 3);
-    json_t *how = soak_behaviours(s->opts.workload, &rng, s->flaky_exit), *known = state();
+    s->behaviours = soak_behaviours(s->opts.workload, &rng, s->flaky_exit, r->load_percent != 0);
+    json_t *known = state();
     struct simulated_opts opts = {.sim = s->sim,
                                   .agents = r->agents,
                                   .brokers = r->brokers,
-                                  .behaviours = how,
+                                  .behaviours = s->behaviours,
                                   .state = known,
                                   .v1 = s->opts.v1,
                                   .fill_modules = soak_fill_modules,
@@ -143,7 +159,6 @@ static bool set_up(struct soak *s, struct error *err) {
                                   .configure_ctx = s,
                                   .log_to_trace = true};
     s->simulated = simulated_new(&opts, err);
-    json_decref(how);
     json_decref(known);
     if (s->simulated != NULL) {
         skew_clocks(s, &rng);
@@ -284,12 +299,15 @@ static void work(struct soak *s) {
     }
     sim_run(s->sim, sim_now_us(s->sim) + QUIET_US);
     checks_level_start(s->checks);
-    char *swarm = NULL;
+    char *swarm = NULL, load[32] = "";
     start_faults(s, &swarm);
     mem_free(r->description);
+    if (r->load_percent != 0) {
+        snprintf(load, sizeof(load), " at %u %% load", r->load_percent);
+    }
     r->description =
-        str_printf("%u agents, %u brokers, %u jobs in %" PRIu64 " s, limits %u tasks and %u deploys; %s", r->agents,
-                   r->brokers, s->jobs_left, s->opts.for_us / SIM_SECOND, s->task_limit, s->deploy_limit, swarm);
+        str_printf("%u agents, %u brokers, %u jobs in %" PRIu64 " s%s, limits %u tasks and %u deploys; %s", r->agents,
+                   r->brokers, s->jobs_left, s->opts.for_us / SIM_SECOND, load, s->task_limit, s->deploy_limit, swarm);
     mem_free(swarm);
     users_start(s);
     rogues_start(s);
@@ -314,17 +332,18 @@ void soak_run(const struct soak_opts *opts, struct soak_result *out) {
     rogues_end(&s);
     faults_free(s.faults);
     simulated_free(s.simulated);
+    out->virtual_us = sim_now_us(s.sim);
     world_tls_free(s.tls);
     sim_run(s.sim, sim_now_us(s.sim) + SIM_HOUR); /* connections that are half open end */
     take_violations(&s);
     out->trace_hash = sim_trace_hash(s.sim);
     out->events = sim_event_count(s.sim);
-    out->virtual_us = sim_now_us(s.sim);
     if (opts->ended != NULL) {
         opts->ended(opts->ctx, s.sim);
     }
     checks_free(s.checks);
     sim_free(s.sim);
+    json_decref(s.behaviours);
     mem_free(s.api);
     mem_free(s.agent_names);
 }
@@ -355,6 +374,7 @@ json_t *soak_result_json(const struct soak_result *r) {
     json_set(o, "trace_hash", json_string(hash));
     json_set(o, "nodes", json_integer(r->agents));
     json_set(o, "brokers", json_integer(r->brokers));
+    json_set(o, "load_percent", r->load_percent != 0 ? json_integer((json_int_t)r->load_percent) : json_null());
     json_set(o, "ready", json_boolean(r->ready));
     json_set(o, "converged", json_boolean(r->converged));
     json_set(o, "events", json_integer((json_int_t)r->events));

@@ -57,29 +57,37 @@ void ask(struct soak *s, const char *method, const char *target, json_t *body, c
 
 /* ---- starting jobs */
 
-/* job: what was asked for, "task" or "task message"; "" for a Puppet run. */
+/* job: what was asked for, "nodes task" or "nodes task message"; "nodes" for a Puppet run. The number is what of them
+ * counts as demand. */
 static void on_started(struct soak *s, int status, const json_t *body, const char *job) {
     const char *id = json_str(json_object_get(body, "job"), "name");
-    struct span message = span_of(job), task;
+    struct span message = span_of(job), nodes, task = SPAN("");
+    span_split(&message, ' ', &nodes);
+    span_split(&message, ' ', &task);
+    struct soak_job *j = mem_zalloc(sizeof(*j));
+    j->task = task.len != 0 ? span_dup(task) : NULL;
     s->awaited--;
     if (status != 202 || id == NULL) {
+        uint64_t count = 0;
+        if (status != 0 && span_to_u64(nodes, &count)) {
+            demand_give_back(s, j->task, (uint32_t)count);
+        }
         s->refused++;
+        mem_free(j->task);
+        mem_free(j);
         return;
     }
-    struct soak_job *j = mem_zalloc(sizeof(*j));
     j->id = str_dup(id);
-    span_split(&message, ' ', &task);
-    j->task = task.len != 0 ? span_dup(task) : NULL;
     j->message = message.len != 0 ? span_dup(message) : NULL;
     s->jobs = mem_grow(s->jobs, &s->job_cap, s->job_count + 1, sizeof(struct soak_job *));
     s->jobs[s->job_count++] = j;
 }
 
-static json_t *some_nodes(struct soak *s) {
+static json_t *some_nodes(struct soak *s, const char *task, uint32_t *take) {
     json_t *nodes = json_array();
     uint32_t count = s->result->agents, first = (uint32_t)rng_below(&s->rng, count);
-    uint32_t take = (uint32_t)rng_between(&s->rng, 1, count);
-    for (uint32_t i = 0; i < take; i++) {
+    *take = *take != 0 ? *take : demand_take(s, task, (uint32_t)rng_between(&s->rng, 1, count));
+    for (uint32_t i = 0; i < *take; i++) {
         json_array_append_new(nodes, json_string(s->agent_names[(first + i) % count]));
     }
     if (rng_chance(&s->rng, 50000)) {
@@ -88,9 +96,11 @@ static json_t *some_nodes(struct soak *s) {
     return nodes;
 }
 
-static json_t *scope(struct soak *s) {
-    return rng_chance(&s->rng, 300000) ? json_pack("{s:s}", "query", "nodes[certname]{}")
-                                       : json_pack("{s:o}", "nodes", some_nodes(s));
+/* Of a job of this task, or NULL of a Puppet run. Its nodes are counted. */
+static json_t *scope(struct soak *s, const char *task, uint32_t *nodes) {
+    *nodes = rng_chance(&s->rng, 300000) ? demand_take(s, task, s->result->agents) : 0;
+    return *nodes == s->result->agents ? json_pack("{s:s}", "query", "nodes[certname]{}")
+                                       : json_pack("{s:o}", "nodes", some_nodes(s, task, nodes));
 }
 
 static json_t *part_of_fleet(struct soak *s, uint32_t ppm) {
@@ -105,16 +115,20 @@ static json_t *part_of_fleet(struct soak *s, uint32_t ppm) {
     return json_pack("{s:o}", "nodes", nodes);
 }
 
-static void start_task_on(struct soak *s, const char *task, json_t *params, const char *token, json_t *where) {
+static void start_task_on(struct soak *s, const char *task, json_t *params, const char *token, json_t *where,
+                          uint32_t nodes) {
     const char *message = strcmp(task, "soak::echo") == 0 ? json_str(params, "message") : NULL;
-    char *asked = str_printf("%s%s%s", task, message != NULL ? " " : "", message != NULL ? message : "");
+    char *asked =
+        str_printf("%" PRIu32 " %s%s%s", nodes, task, message != NULL ? " " : "", message != NULL ? message : "");
     json_t *body = json_pack("{s:s, s:o, s:o}", "task", task, "params", params, "scope", where);
     ask(s, "POST", "command/task", body, token, asked, on_started);
     mem_free(asked);
 }
 
 static void start_task(struct soak *s, const char *task, json_t *params, const char *token) {
-    start_task_on(s, task, params, token, scope(s));
+    uint32_t nodes;
+    json_t *where = scope(s, task, &nodes);
+    start_task_on(s, task, params, token, where, nodes);
 }
 
 static json_t *echo(struct soak *s) {
@@ -123,15 +137,23 @@ static json_t *echo(struct soak *s) {
     return json_pack("{s:s}", "message", text);
 }
 
+static void start_deploy_on(struct soak *s, json_t *body, const char *token, uint32_t nodes) {
+    char asked[16];
+    snprintf(asked, sizeof(asked), "%" PRIu32, nodes);
+    ask(s, "POST", "command/deploy", body, token, asked, on_started);
+}
+
 static void start_deploy(struct soak *s) {
-    json_t *body = json_pack("{s:s, s:o}", "environment", "production", "scope", scope(s));
+    uint32_t nodes;
+    json_t *body = json_pack("{s:s, s:o}", "environment", "production", "scope", scope(s, NULL, &nodes));
     if (rng_chance(&s->rng, 500000)) {
-        json_set(body, "concurrency", json_integer((json_int_t)rng_between(&s->rng, 1, s->deploy_limit)));
+        uint32_t drawn = (uint32_t)rng_between(&s->rng, 1, s->deploy_limit);
+        json_set(body, "concurrency", json_integer((json_int_t)demand_concurrency(s, nodes, drawn)));
     }
     if (rng_chance(&s->rng, 300000)) {
         json_set(body, "noop", json_true());
     }
-    ask(s, "POST", "command/deploy", body, NULL, "", on_started);
+    start_deploy_on(s, body, NULL, nodes);
 }
 
 /* One of the workload's own. */
@@ -143,9 +165,10 @@ static void start_item(struct soak *s) {
     }
     const struct workload_item *item = &w->items[rng_pick(&s->rng, weights, w->count)];
     const char *token = item->limited ? SOAK_LIMITED_TOKEN : NULL;
-    json_t *where = item->nodes_ppm != 0 ? part_of_fleet(s, item->nodes_ppm) : scope(s);
+    uint32_t nodes = 0;
+    json_t *where = item->nodes_ppm != 0 ? part_of_fleet(s, item->nodes_ppm) : scope(s, item->task, &nodes);
     if (item->task != NULL) {
-        start_task_on(s, item->task, workload_params(item, s->started), token, where);
+        start_task_on(s, item->task, workload_params(item, s->started), token, where, nodes);
         return;
     }
     json_t *body = json_deep_copy(item->options);
@@ -153,7 +176,7 @@ static void start_item(struct soak *s) {
         json_set(body, "environment", json_string("production"));
     }
     json_set(body, "scope", where);
-    ask(s, "POST", "command/deploy", body, token, "", on_started);
+    start_deploy_on(s, body, token, nodes);
 }
 
 /* One of ours. */
@@ -302,6 +325,7 @@ static void on_look(void *ctx) {
 }
 
 void users_start(struct soak *s) {
+    demand_start(s);
     sim_timer_start(s->sim, &s->start_timer, SIM_MS, on_start, s);
     sim_timer_start(s->sim, &s->look_timer, LOOK_EVERY_US, on_look, s);
 }

@@ -81,6 +81,7 @@ static void swarms_and_seeds(void **state) {
          "seed 3: good: *at once: restart-agent 6 power-agent 3 slow-start 1 partition 4 *",
          ""},
         {{SMALL, "--minutes", "0", "--workload", "mixed"}, 0, "seed 1: good: 4 agents, *", ""},
+        {{SMALL, "--load", "20"}, 0, "seed 1: good: 4 agents, *3 jobs in 20 s at 20 % load, *", ""},
         {{SIMULATE, "--help"}, 0, "*--workload FILE*--shrink*--trace FILE*--html FILE*", ""},
     };
     (void)state;
@@ -185,6 +186,8 @@ static void wrong_uses(void **state) {
         {{SIMULATE, "--seed", "one"}, 2, "", "dalang simulate: seeds are numbers: *\n"},
         {{SIMULATE, "--seeds", "9..1"}, 2, "", "dalang simulate: seeds are numbers: *\n"},
         {{SIMULATE, "now"}, 2, "", "dalang simulate: \"now\" is no option\n"},
+        {{SIMULATE, "--load", "10001"}, 2, "", "dalang simulate: --load is at most 10000\n"},
+        {{SIMULATE, "--task", "echo", "--load", "10"}, 2, "", "dalang simulate: --task is one job *\n"},
         {{SIMULATE, "--faults", "strong"}, 2, "", "dalang simulate: --faults is none, light, heavy or swarm, *\n"},
         {{SIMULATE, "--without", "clocks"}, 2, "", "dalang simulate: --without takes some of: restart *\n"},
         {{SIMULATE, "--brokers", "4"}, 2, "", "dalang simulate: --brokers is at most 3\n"},

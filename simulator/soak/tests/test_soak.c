@@ -92,12 +92,36 @@ static void test_regressions(void **state) {
     }
 }
 
+/* A large fleet's jobs are as many and as large as the orchestrator can do while they come. */
+static void test_steady_load(void **state) {
+    struct soak_opts opts = {.seed = 1, .agents = 80, .for_us = 10 * SIM_MINUTE};
+    struct soak_result half, less, drawn;
+    (void)state;
+    assert_good(&opts, &half);
+    assert_int_equal(half.load_percent, 50);
+    assert_in_range(half.jobs, 5, 20);
+    assert_true(half.virtual_us < 55 * SIM_MINUTE); /* in 40 of them nothing happens */
+    opts.load_percent = 5;
+    assert_good(&opts, &less);
+    assert_int_equal(less.jobs, half.jobs);
+    assert_true(less.seen.runs * 3 < half.seen.runs);
+    opts.agents = 20;
+    assert_good(&opts, &drawn);
+    assert_int_equal(drawn.load_percent, 5);
+    soak_result_free(&drawn);
+    opts.load_percent = 0;
+    assert_good(&opts, &drawn);
+    assert_int_equal(drawn.load_percent, 0);
+    soak_result_free(&half);
+    soak_result_free(&less);
+    soak_result_free(&drawn);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_without_faults),
-        cmocka_unit_test(test_same_seed_same_hash),
-        cmocka_unit_test(test_faults),
-        cmocka_unit_test(test_regressions),
+        cmocka_unit_test(test_without_faults), cmocka_unit_test(test_same_seed_same_hash),
+        cmocka_unit_test(test_faults),         cmocka_unit_test(test_regressions),
+        cmocka_unit_test(test_steady_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
