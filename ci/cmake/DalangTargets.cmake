@@ -59,6 +59,13 @@ function(dalang_program name)
     install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
+# A library around what is fuzzed (the simulated world, the judges): its branches are no discoveries and cost time.
+function(dalang_not_fuzzed name)
+    if(DALANG_FUZZ)
+        target_compile_options(${name} PRIVATE -fno-sanitize=fuzzer-no-link,undefined)
+    endif()
+endfunction()
+
 # dalang_fuzzer(NAME SOURCE file DEPENDS lib…): with the fuzz preset a libFuzzer program; otherwise a program that
 # replays its corpus (fuzz/corpora/NAME), run by ctest.
 function(dalang_fuzzer name)
