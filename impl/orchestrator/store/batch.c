@@ -9,7 +9,9 @@ enum { TAG_NULL, TAG_INT, TAG_TEXT, TAG_BLOB };
 
 void batch_begin(struct store_batch *b, enum store_write statement) {
     buf_append_char(&b->ops, (char)statement);
-    store_want_flush(b->store);
+    if (b == &b->store->standing) {
+        store_want_flush(b->store);
+    }
 }
 
 void batch_int(struct store_batch *b, int64_t value) {

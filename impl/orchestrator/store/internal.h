@@ -77,6 +77,9 @@ struct store {
     void (*prepare)(void *ctx);
     void *prepare_ctx;
     struct timer retry_timer;
+    uint64_t rest_until_us;  /* the standing batch's pause */
+    struct timer rest_timer; /* its end, when something waits for it: */
+    bool resting;
     int64_t next_id[STORE_SEQUENCES];
     int64_t horizon;
     struct store_backup *backup;
@@ -106,7 +109,7 @@ bool store_select(struct store *s, const char *sql, sqlite3_stmt **stmt, struct 
 void store_reads_drop(struct store *s); /* before the database is closed */
 struct span column_span(sqlite3_stmt *stmt, int column);
 
-void store_want_flush(struct store *s);
+void store_want_flush(struct store *s); /* nobody waits for it: after the pause */
 void store_backup_cancel(struct store *s);
 
 #endif

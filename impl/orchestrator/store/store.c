@@ -10,6 +10,8 @@ enum {
     LOCKED_RETRY_MS = 20,      /* another program has the database: try again soon … */
     LOCKED_PATIENCE_MS = 1000, /* … and only then call it a failure */
     STANDING_KEEP = 1 << 20,   /* a larger buffer is given back after the commit */
+    REST_TIMES = 4,            /* after a transaction the standing batch rests so many times as long as that took, */
+    REST_MAX_US = 10000,       /* at most this long */
 };
 
 static void flush(void *ctx);
@@ -278,7 +280,17 @@ static bool be_patient(struct store *s, const struct error *err) {
     return now - s->locked_since_us < (uint64_t)LOCKED_PATIENCE_MS * 1000;
 }
 
+/* A sync holds the loop. Were there one for every few answers of agents, a service at half load would stand still most
+ * of the time, and a slow disk would be asked as often as a fast one. */
+static void rest(struct store *s, uint64_t begin_us) {
+    uint64_t now = world_now_us(s->world), pause = (now - begin_us) * REST_TIMES;
+    s->rest_until_us = now + (pause < REST_MAX_US ? pause : REST_MAX_US);
+    s->resting = false;
+    world_timer_stop(s->world, &s->rest_timer);
+}
+
 static void try_commit(struct store *s, bool probe) {
+    const uint64_t begin_us = world_now_us(s->world);
     if (s->prepare != NULL) {
         s->prepare(s->prepare_ctx);
     }
@@ -286,6 +298,7 @@ static void try_commit(struct store *s, bool probe) {
     uint64_t ticket = s->ticket;
     if (transaction(s, probe, &err)) {
         committed(s, ticket);
+        rest(s, begin_us);
     } else if (be_patient(s, &err)) {
         world_timer_start(s->world, &s->retry_timer, LOCKED_RETRY_MS, retry, s);
     } else {
@@ -335,8 +348,27 @@ static void retry(void *ctx) {
     }
 }
 
-void store_want_flush(struct store *s) {
+static void flush_now(struct store *s) {
     world_defer(s->world, &s->flush_task, flush, s);
+}
+
+static void rested(void *ctx) {
+    struct store *s = ctx;
+    s->resting = false;
+    flush_now(s);
+}
+
+void store_want_flush(struct store *s) {
+    if (list_linked(&s->flush_task.link) || s->resting) {
+        return;
+    }
+    uint64_t now = world_now_us(s->world);
+    if (s->rest_until_us <= now) {
+        flush_now(s);
+    } else {
+        s->resting = true;
+        world_timer_start(s->world, &s->rest_timer, (s->rest_until_us - now + 999) / 1000, rested, s);
+    }
 }
 
 /* ---------------------------------------------------------------------------------------- life */
@@ -374,6 +406,7 @@ void store_abandon(struct store *s) {
         return;
     }
     world_timer_stop(s->world, &s->retry_timer);
+    world_timer_stop(s->world, &s->rest_timer);
     world_undefer(s->world, &s->flush_task);
     world_undefer(s->world, &s->open_task);
     close_db(s);
@@ -424,7 +457,7 @@ void store_commit(struct store *s, struct store_batch *b, void (*done)(void *ctx
     b->done = done;
     b->ctx = ctx;
     list_push_back(&s->committing, &b->link);
-    store_want_flush(s);
+    flush_now(s);
 }
 
 void store_discard(struct store *s, struct store_batch *b) {

@@ -402,6 +402,70 @@ static void fault(struct fixture *f, unsigned ops, const char *kind) {
     sim_disk_fault(f->w, &fault);
 }
 
+/* ---- the standing batch rests after a transaction that took long */
+
+struct slow_clock {
+    struct world_time_ops ops;
+    const struct world_time_ops *sim;
+    uint64_t skew_us, transaction_us;
+};
+
+static struct slow_clock slow; /* an operation of the world gets only the sim's own context */
+
+static uint64_t slow_now_us(void *impl) {
+    return slow.sim->now_us(impl) + slow.skew_us;
+}
+
+static void take_time(void *ctx) {
+    (void)ctx;
+    slow.skew_us += slow.transaction_us;
+}
+
+static void make_slow(struct fixture *f, uint64_t transaction_us) {
+    slow = (struct slow_clock){.ops = *f->w->time, .sim = f->w->time, .transaction_us = transaction_us};
+    slow.ops.now_us = slow_now_us;
+    f->w->time = &slow.ops;
+    store_set_prepare(f->store, take_time, f);
+}
+
+static void make_normal(struct fixture *f) {
+    f->w->time = slow.sim;
+    store_set_prepare(f->store, NULL, NULL);
+}
+
+/* How long an event of the standing batch waits for its commit. */
+static uint64_t event_wait_us(struct fixture *f) {
+    const uint64_t begin = sim_now_us(f->sim);
+    put_event(f, 1, 0, EVENT_NODE_RUNNING, "{}");
+    settle(f);
+    return sim_now_us(f->sim) - begin;
+}
+
+static void the_standing_batch_rests_after_a_slow_transaction(void **state) {
+    struct fixture *f = *state;
+    static const uint64_t cases[][2] = {{0, 0}, {500, 2000}, {2000, 8000}, {2500, 10000}, {1000000, 10000}};
+    make_slow(f, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        sim_run(f->sim, sim_now_us(f->sim) + SIM_SECOND);
+        slow.transaction_us = cases[i][0];
+        assert_int_equal(event_wait_us(f), 0); /* it has rested: at once */
+        assert_int_equal(event_wait_us(f), cases[i][1]);
+    }
+    make_normal(f);
+}
+
+static void an_own_batch_does_not_wait_and_takes_the_standing_one_along(void **state) {
+    struct fixture *f = *state;
+    make_slow(f, 2000);
+    assert_int_equal(event_wait_us(f), 0);
+    const uint64_t begin = sim_now_us(f->sim);
+    put_event(f, 1, 0, EVENT_NODE_RUNNING, "{}");
+    commit_job(f, "mira", 1000);
+    assert_int_equal(sim_now_us(f->sim), begin);
+    assert_int_equal(events_from(f, 1, 0, -1), 2);
+    make_normal(f);
+}
+
 static void a_full_disk_refuses_and_recovers(void **state) {
     struct fixture *f = *state;
     commit_job(f, "mira", 1000);
@@ -632,6 +696,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(jobs_are_paged_sorted_and_filtered, setup, teardown),
         cmocka_unit_test_setup_teardown(ids_never_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(pruning_takes_finished_old_jobs_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_standing_batch_rests_after_a_slow_transaction, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_own_batch_does_not_wait_and_takes_the_standing_one_along, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_refuses_and_recovers, setup, teardown),
         cmocka_unit_test_setup_teardown(io_errors_reopen_the_file, setup, teardown),
         cmocka_unit_test_setup_teardown(a_corrupt_file_is_reported_until_it_is_replaced, setup, teardown),
