@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -12,8 +13,13 @@ bool child_start(struct child *c, const char *const *argv) {
     if (pipe(to) != 0 || pipe(from) != 0) {
         return false;
     }
+    const pid_t parent = getpid();
     c->pid = fork();
     if (c->pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent) {
+            _exit(127); /* it ended before the signal was asked for */
+        }
         dup2(to[0], STDIN_FILENO);
         dup2(from[1], STDOUT_FILENO);
         for (int fd = 3; fd < 16; fd++) {
