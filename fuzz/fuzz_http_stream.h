@@ -4,17 +4,13 @@
 #define DALANG_FUZZ_HTTP_STREAM_H
 
 #include "base/mem.h"
+#include "fuzz/fuzz_cuts.h"
 #include "wire/http1.h"
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    FINEST_MAX = 256 /* bytes that are read one by one, too */,
-    FUZZ_HEAD_MAX = 2048,
-    FUZZ_FIELDS_MAX = 12,
-    FUZZ_BODY_MAX = 300
-};
+enum { FUZZ_HEAD_MAX = 2048, FUZZ_FIELDS_MAX = 12, FUZZ_BODY_MAX = 300 };
 
 struct stream_log {
     struct buf events; /* heads, bodies and ends as text */
@@ -78,7 +74,10 @@ static void log_head(struct stream_log *log, const struct http1_head *h) {
     buf_printf(&log->events, "%s %s %d %d %d%d%d%d %llu", h->method, h->target, h->status, h->minor, (int)h->body,
                h->keep_alive, h->upgrade, h->expect_continue, (unsigned long long)h->content_length);
     for (size_t i = 0; i < h->field_count; i++) {
-        buf_printf(&log->events, "|%s:%s", h->fields[i].name, h->fields[i].value);
+        buf_append_char(&log->events, '|');
+        buf_append_cstr(&log->events, h->fields[i].name);
+        buf_append_char(&log->events, ':');
+        buf_append_cstr(&log->events, h->fields[i].value);
     }
 }
 
@@ -155,14 +154,11 @@ static void stream_run(enum http1_role role, bool no_body, bool eof, struct span
 }
 
 static void stream_check(enum http1_role role, bool no_body, bool eof, struct span bytes) {
-    enum { CUT_COUNT = 4 };
-    static const size_t cuts[CUT_COUNT] = {2, 3, 17, 200};
     struct stream_log whole = {0};
     stream_run(role, no_body, eof, bytes, 0, &whole);
-    for (size_t i = 0; i < 2; i++) { /* byte by byte unless it is long, and one other way */
+    for (size_t i = cuts_first(bytes.len); i < cuts_end(bytes.len); i++) {
         struct stream_log log = {0};
-        size_t finest = bytes.len <= FINEST_MAX ? 1 : 25;
-        stream_run(role, no_body, eof, bytes, i == 0 ? finest : cuts[bytes.len % CUT_COUNT], &log);
+        stream_run(role, no_body, eof, bytes, cuts[i], &log);
         assert(span_eq(buf_span(&log.events), buf_span(&whole.events)));
         stream_log_free(&log);
     }

@@ -2,6 +2,7 @@
 /* A WebSocket's incoming bytes, both roles: cut differently they give the same events; wslay sees the same messages;
  * what was read can be written and read again. First byte: role and limit. */
 #include "base/mem.h"
+#include "fuzz/fuzz_cuts.h"
 #include "fuzz/mutate/mutate.h"
 #include "wire/ws_reader.h"
 #include <assert.h>
@@ -163,8 +164,7 @@ static void compare_with_wslay(enum ws_role role, struct span bytes, const struc
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    enum { CUT_COUNT = 4, FINEST_MAX = 256 };
-    static const size_t cuts[CUT_COUNT] = {2, 3, 17, 200}, limits[] = {10, 100, 5000, SIZE_MAX};
+    static const size_t limits[] = {10, 100, 5000, SIZE_MAX};
     if (size == 0) {
         return 0;
     }
@@ -173,10 +173,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct span bytes = span_bytes(data + 1, size - 1);
     struct log whole = {0}, again = {0};
     run(role, max, bytes, 0, &whole);
-    for (size_t i = 0; i < 2; i++) { /* byte by byte unless it is long, and one other way */
+    for (size_t i = cuts_first(size); i < cuts_end(size); i++) {
         struct log l = {0};
-        size_t finest = size <= FINEST_MAX ? 1 : 25;
-        run(role, max, bytes, i == 0 ? finest : cuts[size % CUT_COUNT], &l);
+        run(role, max, bytes, cuts[i], &l);
         assert(span_eq(buf_span(&l.events), buf_span(&whole.events)));
         log_free(&l);
     }
