@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-enum { ARGV_MAX = 40, ENV_MAX = 6, WAIT_LIMIT_S = 60 };
+enum { ARGV_MAX = 40, ENV_MAX = 6, WAIT_LIMIT_S = 180 };
 
 struct program {
     const char *argv[ARGV_MAX]; /* argv[0]: a program of ours, or a path with '/'; NULL-terminated */
