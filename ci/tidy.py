@@ -27,9 +27,10 @@ def seen_by_the_compiler(command, includes):
     at = words.index("-o")
     del words[at : at + 2]
     words = [w for w in words if w != "-c"]
-    return subprocess.run(
+    text = subprocess.run(
         words + includes + ["-E", "-P", "-C"], cwd=command["directory"], check=True, capture_output=True
     ).stdout
+    return text.replace(os.getcwd().encode(), b"")  # a cache may go with a clone to another place
 
 
 def installed(cache):
