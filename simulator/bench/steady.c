@@ -23,6 +23,7 @@ struct sent {
 
 struct stream {
     const struct steady_opts *opts;
+    json_t *names;         /* in the order in which they are asked */
     struct stored *stored; /* NULL: not looked at */
     struct sent *jobs;
     size_t count, per_job, sent, answered, next_node, ends;
@@ -97,7 +98,7 @@ static void on_answer(void *ctx, const struct world_response *r) {
 }
 
 static void send_job(struct stream *s, struct sent *job, double due_s) {
-    char *body = bench_request(BENCH_TASK, s->opts->names, s->next_node, s->per_job);
+    char *body = bench_request(BENCH_TASK, s->names, s->next_node, s->per_job);
     s->next_node += s->per_job;
     *job = (struct sent){.stream = s, .due_s = due_s, .end_s = mem_array(s->per_job, sizeof(*job->end_s))};
     s->sent++;
@@ -204,10 +205,30 @@ static bool note_all(struct stream *s, struct error *err) {
 
 /* ---- the whole */
 
+static size_t common_divisor(size_t a, size_t b) {
+    return b == 0 ? a : common_divisor(b, a % b);
+}
+
+/* All of them, neighbours far from each other. Agents with neighbouring names live in one process, those of `dalang up`
+ * the first thousand in the broker's: asked as they come, that process would have all the work for a while. */
+static json_t *spread(const json_t *names) {
+    const size_t count = json_array_size(names);
+    size_t step = count * 618 / 1000 + 1;
+    while (common_divisor(step, count) != 1) {
+        step++;
+    }
+    json_t *out = json_array();
+    for (size_t i = 0; i < count; i++) {
+        json_array_append(out, json_array_get(names, i * step % count));
+    }
+    return out;
+}
+
 static struct stream *stream_new(const struct steady_opts *opts) {
     struct stream *s = mem_zalloc(sizeof(*s));
     const size_t all = json_array_size(opts->names);
     s->opts = opts;
+    s->names = spread(opts->names);
     s->per_job = all < STEADY_NODES ? all : STEADY_NODES;
     s->count = (size_t)(opts->per_second * opts->seconds / (double)s->per_job) + 1;
     s->jobs = mem_array(s->count, sizeof(*s->jobs));
@@ -222,6 +243,7 @@ static void stream_free(struct stream *s) {
         mem_free(s->jobs[i].end_s);
     }
     stored_close(s->stored);
+    json_decref(s->names);
     buf_free(&s->early);
     mem_free(s->trouble);
     mem_free(s->jobs);

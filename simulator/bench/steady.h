@@ -15,7 +15,7 @@ enum { STEADY_NODES = 20 }; /* of each job, or all there are */
 struct steady_opts {
     struct bench_api *api;
     const char *database; /* NULL: latencies are not measured */
-    const json_t *names;  /* of nodes, at least one; taken in turn */
+    const json_t *names;  /* of nodes, at least one; each is taken once before any is taken again */
     double per_second;    /* nodes */
     double seconds;
 };
