@@ -83,7 +83,7 @@ static void log_head(struct stream_log *log, const struct http1_head *h) {
 
 /* Feeds `bytes` as one piece of its own memory, which ends where they do. */
 static void stream_feed(struct http1_reader *r, struct span bytes, enum http1_body *body_kind, struct stream_log *log) {
-    char one, *copy = bytes.len <= 1 ? &one : malloc(bytes.len);
+    char one = 0, *copy = bytes.len <= 1 ? &one : malloc(bytes.len);
     if (bytes.len != 0) {
         memcpy(copy, bytes.ptr, bytes.len);
     }

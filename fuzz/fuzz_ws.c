@@ -84,7 +84,7 @@ static void run(enum ws_role role, size_t max, struct span bytes, size_t cut, st
         random = random * 1664525u + 1013904223u;
         size_t len = cut == 0 ? bytes.len : 1 + (random >> 8) % cut;
         len = len < bytes.len ? len : bytes.len;
-        char one, *copy = len == 1 ? &one : malloc(len);
+        char one = 0, *copy = len == 1 ? &one : malloc(len);
         memcpy(copy, bytes.ptr, len);
         struct span in = {copy, len};
         struct ws_event ev;
