@@ -241,18 +241,22 @@ void buf_append_char(struct buf *b, char c) {
     buf_append(b, &c, 1);
 }
 
+/* Formatting into too little room costs more than twice: what is short is formatted on the stack and copied. */
+enum { SHORT_TEXT = 256 };
+
 void buf_vprintf(struct buf *b, const char *format, va_list args) {
     va_list again;
+    char text[SHORT_TEXT];
     va_copy(again, args);
-    buf_reserve(b, 0);
-    const size_t room = b->cap - b->len; /* mostly enough */
-    int len = vsnprintf(b->ptr + b->len, room, format, args);
+    int len = vsnprintf(text, sizeof(text), format, args);
     assert(len >= 0);
-    if ((size_t)len >= room) {
+    if ((size_t)len < sizeof(text)) {
+        buf_append(b, text, (size_t)len);
+    } else {
         buf_reserve(b, (size_t)len);
         vsnprintf(b->ptr + b->len, (size_t)len + 1, format, again);
+        b->len += (size_t)len;
     }
-    b->len += (size_t)len;
     va_end(again);
 }
 
@@ -308,12 +312,21 @@ struct span buf_span(const struct buf *b) {
 }
 
 char *str_printf(const char *format, ...) {
-    struct buf b = BUF_INIT;
     va_list args;
+    char text[SHORT_TEXT], *out;
     va_start(args, format);
-    buf_vprintf(&b, format, args);
+    int len = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    return buf_take(&b);
+    assert(len >= 0);
+    out = mem_alloc((size_t)len + 1);
+    if ((size_t)len < sizeof(text)) {
+        memcpy(out, text, (size_t)len + 1);
+    } else {
+        va_start(args, format);
+        vsnprintf(out, (size_t)len + 1, format, args);
+        va_end(args);
+    }
+    return out;
 }
 
 char *str_dup(const char *text) {

@@ -49,8 +49,8 @@ void *mem_grow(void *ptr, size_t *cap, size_t need, size_t item_size) {
     if (need <= *cap) {
         return ptr;
     }
-    /* The first block: up to 8 items, as many as stay within 64 bytes. */
-    size_t first = item_size <= 8 ? 8 : item_size < 64 ? 64 / item_size : 1;
+    /* The first block: up to 8 items, as many as stay within 64 bytes; of bytes as many as the smallest block has. */
+    size_t first = item_size == 1 ? 24 : item_size <= 8 ? 8 : item_size < 64 ? 64 / item_size : 1;
     size_t grown = *cap < first ? first : *cap;
     while (grown < need) {
         if (grown > SIZE_MAX / 2) {

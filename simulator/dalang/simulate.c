@@ -8,6 +8,7 @@
 #include "simulator/soak/shrink.h"
 #include "simulator/soak/soak.h"
 #include "world/real.h"
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -366,6 +367,7 @@ static int run(const struct command_line *cl, struct simulate_args *a) {
 
 int simulate_command(int argc, char *const argv[]) {
     struct simulate_args args = {.seed = NULL};
+    mallopt(M_MXFAST, 0); /* or all small free blocks are gone through whenever a large one becomes free */
     const struct command_line *cl = simulate_line(&args);
     int code = DALANG_OK;
     if (dalang_parse_only(cl, argc, argv, &code)) {

@@ -2,7 +2,7 @@
 #include "simulator/world/disk.h"
 
 #include "base/mem.h"
-#include <stdio.h>
+#include <assert.h>
 #include <string.h>
 
 /* What Linux writes back on its own: data after 30 s, ext4's journal every 5 s. */
@@ -558,8 +558,13 @@ void sim_disk_lie_at_sync(struct world *host, uint64_t n) {
 /* ---- */
 
 void disk_trace(struct disk *d, const char *op, const char *path, struct span bytes) {
-    char text[320];
-    snprintf(text, sizeof(text), "%s %.300s", op, path);
+    char text[320]; /* every write comes here: put together by hand */
+    size_t op_len = strlen(op), path_len = strnlen(path, 300);
+    assert(op_len + path_len + 2 <= sizeof(text));
+    memcpy(text, op, op_len);
+    text[op_len] = ' ';
+    memcpy(text + op_len + 1, path, path_len);
+    text[op_len + 1 + path_len] = '\0';
     sim_trace(d->host->sim, d->host, SIM_EVENT_FILE, 0, false, text, bytes);
 }
 

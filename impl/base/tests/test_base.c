@@ -19,6 +19,26 @@
 
 #include <cmocka.h>
 
+/* Short texts are formatted in another place than long ones. */
+static void texts_of_any_length_are_formatted(void **state) {
+    (void)state;
+    struct buf all = BUF_INIT, expected = BUF_INIT;
+    for (int len = 0; len < 600; len++) {
+        char *text = str_printf("%0*d", len, 7), *want = mem_zalloc((size_t)len + 2);
+        memset(want, '0', (size_t)len);
+        want[len > 0 ? len - 1 : 0] = '7';
+        assert_string_equal(text, want);
+        buf_printf(&all, "%s", text);
+        buf_append_cstr(&expected, want);
+        assert_int_equal(all.len, expected.len);
+        mem_free(text);
+        mem_free(want);
+    }
+    assert_string_equal(all.ptr, expected.ptr);
+    buf_free(&all);
+    buf_free(&expected);
+}
+
 static void spans_compare_split_and_parse(void **state) {
     (void)state;
     struct span rest = SPAN("a,,b"), part;
@@ -333,6 +353,7 @@ static void secrets_are_compared_to_their_end(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(secrets_are_compared_to_their_end),
+        cmocka_unit_test(texts_of_any_length_are_formatted),
         cmocka_unit_test(spans_compare_split_and_parse),
         cmocka_unit_test(utf8_is_what_rfc_3629_allows),
         cmocka_unit_test(map_keeps_insertion_order_and_survives_removal_while_iterating),
