@@ -88,6 +88,8 @@ static bool mixed_work(const struct bench_simulate *b, const char *seed, json_t 
     if (ok) {
         const struct what of = {"mixed", name, b->busy_agents};
         write_figures(report, &of, result, &usage);
+        figure(report, &of, "jobs", "jobs", "", (double)json_int(result, "jobs", 0));
+        figure(report, &of, "runs", "programs run", "", (double)json_int(result, "runs", 0));
         figure(report, &of, "faults", "faults", "", (double)json_int(result, "faults", 0));
         if (b->busy_agents == GOAL_BUSY_AGENTS && b->for_ms == GOAL_FOR_MS) {
             report_goal(report, "mixed_wall_seconds", 0, REPORT_AT_MOST, 10);
