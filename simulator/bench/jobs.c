@@ -238,7 +238,7 @@ static bool measure_steady(struct run *r, size_t column) {
         .api = r->api,
         .database = r->database,
         .names = r->names,
-        .per_second = most / 2,
+        .per_second = r->b->stream > 0 ? r->b->stream : most / 2,
         .seconds = r->b->nodes < STEADY_FULL ? STEADY_SHORT_S : STEADY_S,
     };
     for (unsigned round = 0; round < r->b->rounds; round++) {

@@ -194,6 +194,7 @@ static bool run_jobs(void *args, struct world *w, const char *dir, json_t *repor
         .orchestrator = orchestrator,
         .nodes = a->nodes,
         .rounds = (unsigned)a->rounds,
+        .stream = (double)a->stream,
         .no_puppet = a->no_puppet,
         .no_floor = a->no_floor,
         .no_steady = a->no_steady,

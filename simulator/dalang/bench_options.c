@@ -92,6 +92,9 @@ const struct command_line *bench_jobs_line(struct bench_jobs_args *a) {
     table[n++] = (struct option){OPTION_UINT, "nodes", 'n', "N", "Nodes of the largest job; 10000.", &a->nodes};
     table[n++] = (struct option){OPTION_UINT, "rounds", 0, "N", "Jobs of each size and streams, the best counts; 3.",
                                  &a->rounds};
+    table[n++] = (struct option){
+        OPTION_UINT, "stream", 0, "N", "Nodes per second of the stream, to compare; half of what the largest job did.",
+        &a->stream};
     table[n++] = (struct option){OPTION_FLAG, "quick", 'q', NULL, "A tenth of the nodes, one round.", &a->quick};
     table[n++] = (struct option){OPTION_FLAG, "no-puppet", 0, NULL, "Tasks only.", &a->no_puppet};
     table[n++] = (struct option){OPTION_FLAG, "no-floor", 0, NULL, "Without SQLite alone.", &a->no_floor};

@@ -147,6 +147,8 @@ static void jobs_of_a_stack(void **state) {
         assert_true(value(r, keys[i], 0) > 0);
     }
     assert_true(value(r, "task_first_seconds", 0) <= value(r, "task_seconds", 0));
+    const double half = value(r, "half_nodes_per_second", 0) / value(r, "task_nodes_per_second", 0);
+    assert_true(half > 0.499 && half < 0.501);
     assert_true(value(r, "half_p50", 0) <= value(r, "half_p99", 0));
     assert_true(value(r, "half_p99", 0) <= value(r, "half_max", 0));
     assert_true(value(r, "half_p99", 0) <= value(r, "half_worst", 0));
@@ -303,6 +305,15 @@ static void a_broker_of_another_ca(void **state) {
     assert_true(value(r, "task_seconds", 0) > 0);
     char *text = json_dumps(r, JSON_COMPACT);
     assert_null(strstr(text, "half_"));
+    free(text);
+    json_decref(r);
+    r = report_of(ARGUMENTS("jobs", "-n", "1", "--rounds", "1", "--no-floor", "--no-puppet", "--stream", "20",
+                            "--target", json_str(ready, "orchestrator"), "--token", json_str(ready, "token_file"),
+                            "--ca", json_str(ready, "ca"), "--json"));
+    assert_true(value(r, "half_nodes_per_second", 0) == 20);
+    assert_true(value(r, "half_answer_p50", 0) > 0);
+    text = json_dumps(r, JSON_COMPACT);
+    assert_null(strstr(text, "half_tail")); /* without the database it is not known when results are stored */
     free(text);
     json_decref(r);
     json_decref(ready);
