@@ -8,7 +8,9 @@ struct place {
     const char *key; /* NULL: index */
     size_t index;
     int depth;
-    uint32_t *steps; /* left for this value: alternatives that refer to themselves would take for ever */
+    uint32_t *steps;            /* left for the whole: alternatives of alternatives take exponentially long */
+    const struct node *node;    /* that is applied here; NULL: none yet */
+    const struct place *around; /* where another is applied to the same value, and this one is a part of it */
 };
 
 static bool check(const struct node *n, const json_t *v, const struct place *at, struct error *err);
@@ -157,7 +159,7 @@ static bool check_object(const struct node *n, const json_t *v, const struct pla
     }
     for (void *i = json_object_iter((json_t *)v); i != NULL; i = json_object_iter_next((json_t *)v, i)) {
         struct span key = span_bytes(json_object_iter_key(i), json_object_iter_key_len(i));
-        struct place in = {at, key.ptr, 0, at->depth + 1, at->steps};
+        struct place in = {at, key.ptr, 0, at->depth + 1, at->steps, NULL, NULL};
         if (!check_member(n, key, json_object_iter_value(i), &in, err)) {
             return false;
         }
@@ -195,7 +197,7 @@ static bool check_array(const struct node *n, const json_t *v, const struct plac
     }
     for (size_t i = 0; i < json_array_size(v); i++) {
         const json_t *item = json_array_get(v, i);
-        struct place in = {at, NULL, i, at->depth + 1, at->steps};
+        struct place in = {at, NULL, i, at->depth + 1, at->steps, NULL, NULL};
         if (n->item != NULL && !check(n->item, item, &in, err)) {
             return false;
         }
@@ -295,8 +297,16 @@ static bool check_kind(const struct node *n, const json_t *v, const struct place
     }
 }
 
+/* Has it begun with this value already? Then it would begin again and again. */
+static bool is_under_way(const struct node *n, const struct place *at) {
+    while (at != NULL && at->node != n) {
+        at = at->around;
+    }
+    return at != NULL;
+}
+
 static bool check(const struct node *n, const json_t *v, const struct place *at, struct error *err) {
-    struct place here = {at->parent, at->key, at->index, at->depth + 1, at->steps};
+    struct place here = {at->parent, at->key, at->index, at->depth + 1, at->steps, NULL, at};
     while (n->ref != NULL && here.depth < PXP_SCHEMA_DEPTH_MAX) {
         n = n->ref;
         here.depth++;
@@ -304,6 +314,10 @@ static bool check(const struct node *n, const json_t *v, const struct place *at,
     if (here.depth >= PXP_SCHEMA_DEPTH_MAX) {
         return fail(err, at, "is nested too deeply");
     }
+    if (is_under_way(n, at)) {
+        return fail(err, at, "is held against a schema that refers to itself");
+    }
+    here.node = n;
     if (*at->steps == 0) {
         return fail(err, at, "takes too long to check");
     }
@@ -314,6 +328,6 @@ static bool check(const struct node *n, const json_t *v, const struct place *at,
 
 bool pxp_schema_check(const struct pxp_schema *s, const json_t *value, struct error *err) {
     uint32_t steps = PXP_SCHEMA_STEPS_MAX;
-    struct place root = {NULL, NULL, 0, 0, &steps};
+    struct place root = {NULL, NULL, 0, 0, &steps, NULL, NULL};
     return check(s->root, value, &root, err);
 }

@@ -203,9 +203,32 @@ static void limits_hold(void **state) {
     struct pxp_schema *s = schema_of("{\"$ref\":\"#\"}"); /* depth */
     assert_false(valid(s, "1"));
     pxp_schema_free(s);
-    s = schema_of("{\"anyOf\":[{\"$ref\":\"#\"},{\"$ref\":\"#\"}]}"); /* steps */
+    s = schema_of("{\"anyOf\":[{\"type\":\"null\"},{\"$ref\":\"#\"},{\"items\":{\"$ref\":\"#\"},\"type\":\"array\"}]}");
+    assert_true(valid(s, "[null,[null]]")); /* of itself only in what is smaller */
+    json_t *value = json_parse(SPAN("[1]"), "test", NULL);
+    struct error err = ERROR_INIT;
+    assert_false(pxp_schema_check(s, value, &err));
+    json_decref(value);
+    error_clear(&err);
+    pxp_schema_free(s);
+    s = schema_of("{\"allOf\":[{\"$ref\":\"#\"}]}");
+    value = json_parse(SPAN("[1]"), "test", NULL);
+    assert_false(pxp_schema_check(s, value, &err));
+    assert_string_equal(err.msg, "the value is held against a schema that refers to itself");
+    json_decref(value);
+    error_clear(&err);
+    pxp_schema_free(s);
+    struct buf doubled = BUF_INIT; /* each definition twice the next: steps */
+    buf_append_cstr(&doubled, "{\"definitions\":{");
+    for (int i = 0; i < 40; i++) {
+        buf_printf(&doubled, "\"d%d\":{\"anyOf\":[{\"$ref\":\"#/definitions/d%d\"},{\"$ref\":\"#/definitions/d%d\"}]},",
+                   i, i + 1, i + 1);
+    }
+    buf_append_cstr(&doubled, "\"d40\":{\"type\":\"null\"}},\"$ref\":\"#/definitions/d0\"}");
+    s = schema_of(doubled.ptr);
     assert_false(valid(s, "1"));
     pxp_schema_free(s);
+    buf_free(&doubled);
     s = schema_of("{\"pattern\":\"^(a+)+$\"}"); /* pattern steps */
     assert_false(valid(s, "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!\""));
     pxp_schema_free(s);
@@ -215,7 +238,6 @@ static void limits_hold(void **state) {
         json_array_append_new(list, json_object());
     }
     json_set(json, "anyOf", list);
-    struct error err = ERROR_INIT;
     assert_null(pxp_schema_parse(json, &err));
     assert_string_equal(err.msg, "\"anyOf\" has too many sub-schemas");
     error_clear(&err);
