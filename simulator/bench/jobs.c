@@ -216,10 +216,10 @@ static void report_steady(struct run *r, size_t column, const struct steady *s, 
                   100 * s->stolen);
     report_note(
         r->report,
-        "Half load: jobs of %d nodes at even intervals, sent when they are due whatever became of the earlier "
+        "Half load: jobs of %zu nodes at even intervals, sent when they are due whatever became of the earlier "
         "ones; %zu nodes in each round. \"Due to stored\" runs from then until another process finds the node's "
         "result in the database. A node's own run is what the API calls its duration, in whole milliseconds.",
-        STEADY_NODES, s->nodes);
+        s->per_job, s->nodes);
 }
 
 static double tail_ms(const struct steady *s) {

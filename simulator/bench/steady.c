@@ -256,6 +256,7 @@ static double ms(const struct histogram *h, double percent) {
 
 static struct steady result(const struct stream *s) {
     return (struct steady){.nodes = s->run.count,
+                           .per_job = s->per_job,
                            .per_second = s->opts->per_second,
                            .p50_ms = ms(&s->latency, 50),
                            .p99_ms = ms(&s->latency, 99),

@@ -20,7 +20,7 @@ struct steady_opts {
     double seconds;
 };
 struct steady {
-    size_t nodes;                        /* that ran; every one is in each distribution */
+    size_t nodes, per_job;               /* that ran; every one is in each distribution */
     double per_second;                   /* at which they were sent */
     double p50_ms, p99_ms, max_ms;       /* a node's own latency; 0: not measured */
     double run_p50_ms, run_p99_ms;       /* its duration, as the API tells it */
