@@ -163,12 +163,17 @@ static bool reads(const struct kind *k, struct span in) {
     return k->reads != NULL ? k->reads(in) : is_program_of(in, k->format);
 }
 
-/* ---- seeds: what of the corpus the reader takes */
+/* ---- seeds: what of the corpus the reader takes, but for what fuzzers found (named by its sum): each
+ * run of theirs adds to that */
 
 struct seeds {
     struct buf items[SEEDS_MAX];
     size_t count;
 };
+
+static bool is_found(const char *name) {
+    return strlen(name) == 40 && strspn(name, "0123456789abcdef") == 40;
+}
 
 static void load(struct seeds *s, const struct kind *k) {
     char *path = str_printf(SOURCE_DIR "/fuzz/corpora/%s", k->corpus);
@@ -176,7 +181,7 @@ static void load(struct seeds *s, const struct kind *k) {
     assert_non_null(dir);
     for (struct dirent *e; (e = readdir(dir)) != NULL && s->count < SEEDS_MAX;) {
         char *name = str_printf("%s/%s", path, e->d_name);
-        FILE *f = e->d_name[0] != '.' ? fopen(name, "rbe") : NULL;
+        FILE *f = e->d_name[0] != '.' && !is_found(e->d_name) ? fopen(name, "rbe") : NULL;
         char bytes[INPUT_MAX];
         size_t len = f != NULL ? fread(bytes, 1, sizeof(bytes), f) : 0;
         if (len != 0 && len < sizeof(bytes) && reads(k, span_bytes(bytes, len))) {
