@@ -1,7 +1,6 @@
 /* Helpers over jansson; see json.h. */
 #include "base/json.h"
 
-#include "base/json_plain.h"
 #include "base/mem.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,10 +45,6 @@ static bool too_deep(struct span text) {
 }
 
 static json_t *parse_checked(struct span text, size_t flags, const char *kind, struct error *err) {
-    json_t *plain = json_parse_plain(text, JSON_DEPTH_MAX, (flags & JSON_REJECT_DUPLICATES) != 0);
-    if (plain != NULL) {
-        return plain;
-    }
     if (too_deep(text)) {
         error_set(err, kind, "not valid JSON: nested deeper than %d", JSON_DEPTH_MAX);
         return NULL;

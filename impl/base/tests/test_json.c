@@ -1,6 +1,5 @@
 /* JSON is read by jansson and written as jansson does it. */
 #include "base/json.h"
-#include "base/json_plain.h"
 #include "base/mem.h"
 
 #include <setjmp.h>
@@ -147,95 +146,9 @@ static void json_writes_every_control_character(void **state) {
     free(text);
 }
 
-/* What is plain is what jansson makes of it, text by text and wherever a byte is another one; the rest is left to it.
- */
-static void compare_plain(struct span text, size_t *plain) {
-    static const size_t flags[] = {0, JSON_REJECT_DUPLICATES};
-    for (size_t i = 0; i < 2; i++) {
-        json_t *quick = json_parse_plain(text, 8, i == 1);
-        json_t *slow = json_loadb(text.ptr, text.len, flags[i] | JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
-        if (quick != NULL) {
-            struct buf a = BUF_INIT, b = BUF_INIT;
-            assert_non_null(slow);
-            json_write(&a, quick);
-            json_write(&b, slow);
-            assert_true(span_eq(buf_span(&a), buf_span(&b))); /* order and all */
-            buf_free(&a);
-            buf_free(&b);
-            ++*plain;
-        }
-        json_decref(quick);
-        json_decref(slow);
-    }
-}
-
-static void plain_json_is_jansson_s(void **state) {
-    (void)state;
-    static const struct {
-        struct span text;
-        bool plain;
-    } texts[] = {
-        {SPAN(
-             "{\"a\": [1, -20, 0, true, false, null, \"x\", {\"b\": {}}, []], \"\": \"\\n\\\"\\\\ \\/\\b\\f\\r\\t.\"}"),
-         true},
-        {SPAN(" \t\r\n[ 1 , 2 ] \n"), true},
-        {SPAN("\"a\\nb\""), true},
-        {SPAN("{\"a\\tb\": \"c\\td\", \"e\": \"f\"}"), true},
-        {SPAN("123456789012345678"), true},
-        {SPAN("-123456789012345678"), true},
-        {SPAN("{\"a\": 1, \"b\": 2, \"a\": 3}"), true}, /* when keys may come twice */
-        {SPAN("[[[[[[[[1]]]]]]]]"), true},
-        {SPAN("[[[[[[[[[1]]]]]]]]]"), false},
-        {SPAN("1234567890123456789"), false},
-        {SPAN("-0"), false},
-        {SPAN("01"), false},
-        {SPAN("1.5"), false},
-        {SPAN("1e5"), false},
-        {SPAN("-"), false},
-        {SPAN("tru"), false},
-        {SPAN("truetrue"), false},
-        {SPAN("\"\\u0041\""), false},
-        {SPAN("\"\\"), false},
-        {SPAN("\"a"), false},
-        {SPAN("\"\x01\""), false},
-        {SPAN("\"\0\""), false},
-        {SPAN("\"\xc3\xa4\""), false},
-        {SPAN("{\"a\" 1}"), false},
-        {SPAN("{\"a\": 1"), false},
-        {SPAN("{\"a\": 1,}"), false},
-        {SPAN("[1,]"), false},
-        {SPAN("[1 2]"), false},
-        {SPAN("[1}"), false},
-        {SPAN("1 1"), false},
-        {SPAN(" "), false},
-        {SPAN(""), false},
-    };
-    static const char bytes[] = "\"\\{}[]:, \n\tn0159-+.eEtu\x01\x7f\xc3/";
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        size_t plain = 0;
-        compare_plain(texts[i].text, &plain);
-        assert_true((plain != 0) == texts[i].plain);
-        for (size_t at = 0; at < texts[i].text.len; at++) {
-            char text[128];
-            for (size_t b = 0; b < sizeof(bytes); b++) { /* replaced, put in, and without it */
-                memcpy(text, texts[i].text.ptr, texts[i].text.len);
-                text[at] = bytes[b];
-                compare_plain(span_bytes(text, texts[i].text.len), &plain);
-                memcpy(text + at + 1, texts[i].text.ptr + at, texts[i].text.len - at);
-                compare_plain(span_bytes(text, texts[i].text.len + 1), &plain);
-            }
-            memcpy(text, texts[i].text.ptr, at);
-            memcpy(text + at, texts[i].text.ptr + at + 1, texts[i].text.len - at - 1);
-            compare_plain(span_bytes(text, texts[i].text.len - 1), &plain);
-            compare_plain(span_sub(texts[i].text, 0, at), &plain);
-        }
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(json_is_read_and_written_as_jansson_does),
-        cmocka_unit_test(plain_json_is_jansson_s),
         cmocka_unit_test(json_writes_every_control_character),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
