@@ -8,7 +8,7 @@
 /* Behind the closing quote; at the end of the text when there is none. */
 static const char *skip_string(const char *at, const char *end) {
     for (at++; at < end && *at != '"'; at++) {
-        at += *at == '\\';
+        at += *at == '\\' && at + 1 < end;
     }
     return at < end ? at + 1 : end;
 }

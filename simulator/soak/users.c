@@ -64,20 +64,20 @@ static void on_started(struct soak *s, int status, const json_t *body, const cha
     struct span message = span_of(job), nodes, task = SPAN("");
     span_split(&message, ' ', &nodes);
     span_split(&message, ' ', &task);
-    struct soak_job *j = mem_zalloc(sizeof(*j));
-    j->task = task.len != 0 ? span_dup(task) : NULL;
+    char *name = task.len != 0 ? span_dup(task) : NULL;
     s->awaited--;
     if (status != 202 || id == NULL) {
         uint64_t count = 0;
         if (status != 0 && span_to_u64(nodes, &count)) {
-            demand_give_back(s, j->task, (uint32_t)count);
+            demand_give_back(s, name, (uint32_t)count);
         }
         s->refused++;
-        mem_free(j->task);
-        mem_free(j);
+        mem_free(name);
         return;
     }
+    struct soak_job *j = mem_zalloc(sizeof(*j));
     j->id = str_dup(id);
+    j->task = name;
     j->message = message.len != 0 ? span_dup(message) : NULL;
     s->jobs = mem_grow(s->jobs, &s->job_cap, s->job_count + 1, sizeof(struct soak_job *));
     s->jobs[s->job_count++] = j;
