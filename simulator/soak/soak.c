@@ -8,6 +8,7 @@
 static const uint64_t READY_WITHIN_US = 10 * SIM_MINUTE;
 static const uint64_t CONVERGE_WITHIN_US = 3 * SIM_HOUR; /* a node whose agent never answers is given up after 40 min */
 static const uint64_t QUIET_US = 20 * SIM_MINUTE;        /* longer than an idle time-out, and than TCP tries */
+static const uint64_t AFTER_US = 35 * SIM_MINUTE;        /* and than a download that nobody answers */
 enum { COMPONENTS_MAX = 4, AGENTS_MOST = 60, BROKERS_MOST = 3, JOBS_MOST = 30, AGENTS_A_PLACE = 50, LOAD_PERCENT = 50 };
 
 static const uint32_t STOP_PPM = 30000;
@@ -258,7 +259,7 @@ static void converge(struct soak *s) {
         s->result->stuck = what_is_missing(s);
     }
     users_look_away(s);
-    sim_run(s->sim, sim_now_us(s->sim) + QUIET_US);
+    sim_run(s->sim, sim_now_us(s->sim) + AFTER_US);
     users_read_everything(s);
     sim_run_until(s->sim, QUIET_US, nothing_asked, s);
     checks_finish(s->checks);
