@@ -66,7 +66,7 @@ static void check_routes(struct span path) {
         for (size_t n = 0; n < params.count; n++) {
             assert(params.items[n].raw.ptr >= path.ptr);
             assert(params.items[n].raw.ptr + params.items[n].raw.len <= path.ptr + path.len);
-            assert(patterns[i][strlen(patterns[i]) - 4] == 'r' || params.items[n].value[0] != '\0' ||
+            assert(span_ends_with(span_of(patterns[i]), "rest") || params.items[n].value[0] != '\0' ||
                    span_eq_cstr(params.items[n].name, "rest"));
         }
         route_params_free(&params);

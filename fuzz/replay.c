@@ -20,7 +20,11 @@ static int replay(const char *path) {
     if (S_ISDIR(st.st_mode)) {
         DIR *dir = opendir(path);
         int failed = 0;
-        for (struct dirent *e; dir != NULL && (e = readdir(dir)) != NULL;) {
+        if (dir == NULL) {
+            fprintf(stderr, "%s: cannot be read\n", path);
+            return 1;
+        }
+        for (struct dirent *e; (e = readdir(dir)) != NULL;) {
             if (e->d_name[0] != '.') {
                 char *child = str_printf("%s/%s", path, e->d_name);
                 failed |= replay(child);

@@ -184,6 +184,9 @@ struct nesting {
 static void nest(struct nesting *n, bool object) {
     uint64_t bit = (uint64_t)1 << (n->depth % 64);
     uint64_t *word = &n->object[n->depth / 64];
+    if (bit == 1) {
+        *word = 0; /* its first level */
+    }
     *word = object ? *word | bit : *word & ~bit;
     n->depth++;
 }
