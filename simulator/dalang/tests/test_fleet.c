@@ -255,7 +255,8 @@ static void agents_connect_run_tasks_and_say_good_bye(void **state) {
     expect_number(report, "disconnects", 0);
     expect_number(report, "failures", 0);
     expect_number(report, "tasks", 2);
-    expect_number(report, "downloads", 1);
+    /* Once; twice when the second agent had looked for the file before the first had it, and asked after that. */
+    assert_in_range(json_int(report, "downloads", 0), 1, 2);
     expect_number(report, "processes", 1);
     expect_number(json_object_get(report, "undone"), "agents_not_connected", 0);
     expect_number(json_object_get(report, "undone"), "tasks_running", 0);
