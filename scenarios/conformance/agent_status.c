@@ -45,8 +45,9 @@ static void file_becomes(struct stage *s, const char *path, bool there) {
 
 static void metadata_is(struct stage *s, const char *want) {
     const char *text = file_text(s, spool(s, "metadata"));
-    check(s, text != NULL, want, "no metadata");
-    check(s, text[strlen(text) - 1] == '\n', "a line feed at the end", "none");
+    const size_t len = text != NULL ? strlen(text) : 0;
+    check(s, len != 0, want, "no metadata");
+    check(s, text[len - 1] == '\n', "a line feed at the end", "none");
     json_t *got = json_parse(span_of(text), "x", NULL), *template = template_read(&s->vars, want);
     check(s, got != NULL, want, "%s", text);
     json_array_append_new(s->kept, got);

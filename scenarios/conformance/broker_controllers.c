@@ -168,7 +168,7 @@ static void status_follows(struct stage *s) {
     controller_listens(s, 1, true);
     controller_connected(s, 1);
     do {
-        body = http_get(s, 0, "/status/v1/simple", &status);
+        http_get(s, 0, "/status/v1/simple", &status);
     } while (status != 200);
     works(s, connects(s, 1, "agent"));
 }

@@ -137,7 +137,6 @@ static struct doc_node *read_collection(struct reading *r, const yaml_event_t *e
     while (ok) {
         yaml_event_t inner;
         if (!next(r, &inner)) {
-            ok = false;
             break;
         }
         bool over = inner.type == end;

@@ -129,7 +129,7 @@ static bool act(const struct certs_args *a, const struct option_list *words, str
 
 int certs_command(int argc, char *const argv[]) {
     struct certs_args args = {.dir = NULL};
-    struct option table[CERTS_OPTION_COUNT];
+    static struct option table[CERTS_OPTION_COUNT];
     const struct command_line *cl = certs_line(&args, table);
     struct option_list words = {NULL, 0};
     struct error err = ERROR_INIT;

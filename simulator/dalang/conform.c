@@ -142,7 +142,7 @@ static bool act(struct conform_args *a, const struct option_list *words, bool *g
 
 int conform_command(int argc, char *const argv[]) {
     struct conform_args args = {.table = NULL};
-    struct option table[CONFORM_OPTION_COUNT];
+    static struct option table[CONFORM_OPTION_COUNT];
     const struct command_line *cl = conform_line(&args, table);
     struct option_list words = {NULL, 0};
     int code = DALANG_OK;

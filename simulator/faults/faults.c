@@ -196,7 +196,7 @@ static void spoil_disk(struct world *host, const struct disk_plan *p) {
 }
 
 static bool begin_disk(struct faults *f, const json_t *o, const json_t *spec, struct active **out, struct error *err) {
-    struct disk_plan p;
+    struct disk_plan p = {.power = false};
     char **names;
     size_t count;
     if (!read_disk(o, spec, &p, err) ||

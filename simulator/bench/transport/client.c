@@ -190,12 +190,13 @@ bool echo_client_grow(struct echo_client *c, size_t count) {
 }
 
 bool echo_client_echo(struct echo_client *c, size_t active, uint64_t messages) {
+    const uint64_t each = active != 0 ? messages / active : 0;
     c->echoed = 0;
     for (size_t i = 0; i < active; i++) {
-        c->lines[i]->left = messages / active;
+        c->lines[i]->left = each;
         send_message(c, c->lines[i]);
     }
-    while (c->echoed < messages / active * active) {
+    while (c->echoed < each * active) {
         if (!turn(c)) {
             return false;
         }
