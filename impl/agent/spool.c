@@ -13,21 +13,23 @@ char *spool_path(const char *spool, struct span id, const char *file) {
     return str_printf("%s/%.*s%s%s", spool, (int)id.len, id.ptr, file != NULL ? "/" : "", file != NULL ? file : "");
 }
 
-bool spool_has_directory(struct world *w, const char *spool, struct span id) {
-    char *path = spool_path(spool, id, NULL);
+/* Only a file system that says so: one that cannot be read proves nothing. */
+static bool is_absent(struct world *w, const char *spool, struct span id, const char *file) {
+    char *path = spool_path(spool, id, file);
+    struct error err = ERROR_INIT;
     struct world_stat st;
-    bool exists = world_file_lstat(w, path, &st, NULL);
+    bool absent = !world_file_lstat(w, path, &st, &err) && error_is(&err, "world/not-found");
+    error_clear(&err);
     mem_free(path);
-    return exists;
+    return absent;
 }
 
 bool spool_exists(struct world *w, const char *spool, struct span id) {
-    char *path = spool_path(spool, id, NULL), *record = spool_path(spool, id, "metadata");
-    struct world_stat st;
-    bool exists = world_file_lstat(w, path, &st, NULL) && (!st.is_dir || world_file_lstat(w, record, &st, NULL));
-    mem_free(record);
-    mem_free(path);
-    return exists;
+    return !is_absent(w, spool, id, "metadata");
+}
+
+bool spool_has_directory(struct world *w, const char *spool, struct span id) {
+    return !is_absent(w, spool, id, NULL);
 }
 
 void spool_time(int64_t ms, char out[TIME_TEXT_LEN]) {
@@ -57,10 +59,9 @@ bool spool_write_record(struct world *w, const char *spool, struct span id, cons
  * transaction run again. */
 bool spool_create(struct world *w, const char *spool, struct span id, const json_t *record, struct error *err) {
     char *dir = spool_path(spool, id, NULL);
-    bool left_behind = spool_has_directory(w, spool, id) && !spool_exists(w, spool, id);
-    bool ok = (left_behind || world_file_mkdir(w, dir, SPOOL_DIR_MODE, false, err)) &&
-              spool_write_record(w, spool, id, record, err) && world_file_sync(w, spool, err);
-    if (!ok) {
+    bool has = spool_has_directory(w, spool, id) || world_file_mkdir(w, dir, SPOOL_DIR_MODE, false, err);
+    bool ok = has && spool_write_record(w, spool, id, record, err) && world_file_sync(w, spool, err);
+    if (has && !ok) {
         world_file_remove(w, dir, true, NULL);
     }
     mem_free(dir);

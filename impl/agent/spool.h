@@ -27,7 +27,8 @@ bool spool_id_valid(struct span transaction_id);
 /* <spool>/<transaction id>[/<file>], mem_free() it. */
 char *spool_path(const char *spool, struct span transaction_id, const char *file);
 /* Was the transaction begun? A directory without a record is what an agent leaves that dies before it acknowledges a
- * request: nothing runs in it, and the request may come again. */
+ * request: nothing runs in it, and the request may come again. Both are true also when the disk cannot tell: a program
+ * must not run twice because a record could not be read. */
 bool spool_exists(struct world *w, const char *spool, struct span transaction_id);
 bool spool_has_directory(struct world *w, const char *spool, struct span transaction_id);
 

@@ -85,8 +85,8 @@ bool behaviour_known_keys(const json_t *obj, const char *where, const char *cons
 }
 
 static bool read_task(const char *name, const json_t *spec, struct task_behaviour *t, struct error *err) {
-    static const char *const keys[] = {"takes", "stdout", "stderr", "exit", "signal"};
-    if (!json_is_object(spec) || !behaviour_known_keys(spec, name, keys, 5, err)) {
+    static const char *const keys[] = {"takes", "stdout", "stderr", "exit", "signal", "unkillable"};
+    if (!json_is_object(spec) || !behaviour_known_keys(spec, name, keys, sizeof(keys) / sizeof(keys[0]), err)) {
         return error_is_set(err) ? false : error_set(err, "behaviour", "tasks.%s must be an object", name);
     }
     const json_t *takes = json_object_get(spec, "takes"), *out = json_object_get(spec, "stdout");
@@ -104,8 +104,13 @@ static bool read_task(const char *name, const json_t *spec, struct task_behaviou
     if (status < 0 || status > 255 || signal < 0 || signal > 64) {
         return error_set(err, "behaviour", "tasks.%s: exit must be 0 to 255 and signal 0 to 64", name);
     }
+    const json_t *unkillable = json_object_get(spec, "unkillable");
+    if (unkillable != NULL && !json_is_boolean(unkillable)) {
+        return error_set(err, "behaviour", "tasks.%s.unkillable must be true or false", name);
+    }
     t->status = (int)status;
     t->signal = (int)signal;
+    t->unkillable = json_is_true(unkillable);
     return true;
 }
 
@@ -170,8 +175,14 @@ static bool read_puppet(struct puppet_behaviour *p, const json_t *spec, struct e
     if (status != NULL && !read_status(p, status, err)) {
         return false;
     }
-    p->exit = (int)json_int(spec, "exit", 0);
-    p->error = str_dup(json_str(spec, "error"));
+    const json_t *error_text = json_object_get(spec, "error"), *report = json_object_get(spec, "report");
+    int64_t status_code = json_int(spec, "exit", 0);
+    if ((error_text != NULL && !json_is_string(error_text)) || (report != NULL && !json_is_boolean(report)) ||
+        status_code < 0 || status_code > 255) {
+        return error_set(err, "behaviour", "puppet_run: error must be a text, report true or false, exit 0 to 255");
+    }
+    p->exit = (int)status_code;
+    p->error = str_dup(json_string_value(error_text));
     p->reports = json_bool(spec, "report", true);
     return true;
 }
@@ -300,6 +311,7 @@ void behaviour_task(const struct behaviours *b, const struct invocation *i, stru
         out->takes_us = dist_draw(&t->takes_us, r);
         out->status = t->status;
         out->signal = t->signal;
+        out->unkillable = t->unkillable;
         if (t->out != NULL) {
             expand(&out->out, t->out, i, params);
         }
@@ -308,6 +320,19 @@ void behaviour_task(const struct behaviours *b, const struct invocation *i, stru
         }
     }
     json_decref(params);
+}
+
+bool behaviour_is_shell(const char *const *argv) {
+    return argv[0] != NULL && argv[1] != NULL && strcmp(argv[1], "-c") == 0 && argv[2] != NULL;
+}
+
+bool behaviour_kills(const char *const *argv, const char *pid_file) {
+    const char *end = pid_file != NULL ? strrchr(pid_file, '/') : NULL, *id = end;
+    while (id != NULL && id > pid_file && id[-1] != '/') {
+        id--;
+    }
+    return id < end && behaviour_is_shell(argv) && strstr(argv[2], "kill") != NULL &&
+           span_find_span(span_of(argv[2]), span_bytes(id, (size_t)(end - id))) >= 0;
 }
 
 void behaviour_run(const struct behaviours *b, const struct invocation *i, struct rng *r, struct made_up *out) {

@@ -9,6 +9,7 @@ struct task_behaviour {
     struct dist takes_us;
     char *out, *err; /* templates; NULL: nothing */
     int status, signal;
+    bool unkillable;
 };
 
 enum run_status { RUN_UNCHANGED, RUN_CHANGED, RUN_FAILED, RUN_STATUSES };

@@ -35,7 +35,7 @@ struct process {
     struct timer timer;
     struct made_up result;
     char *spool_dir; /* of dalang-exec --spool; or NULL */
-    bool has_files;  /* the program stores its output itself */
+    char *pid_file;  /* or NULL */
     void (*on_output)(void *ctx, int stream, struct span bytes);
     void (*on_exit)(void *ctx, const struct world_exit *e);
     void *ctx;
@@ -56,6 +56,7 @@ static void process_free(struct process *p) {
     list_remove(&p->seat->running, &p->seat_link);
     made_up_free(&p->result);
     mem_free(p->spool_dir);
+    mem_free(p->pid_file);
     mem_free(p);
 }
 
@@ -149,32 +150,30 @@ static void read_input(struct seat *seat, const struct world_spawn *opts, struct
 static void write_pid(struct process *p, const struct agent_exec *exec) {
     char text[24];
     int len = snprintf(text, sizeof(text), "%lld\n", (long long)p->pid);
-    struct span pid = span_bytes(text, (size_t)len);
-    if (exec->spool_dir != NULL) {
-        store(p, exec->spool_dir, "pid", pid, WORLD_WRITE_PLAIN);
-    } else if (exec->pid_file != NULL) {
-        store(p, NULL, exec->pid_file, pid, WORLD_WRITE_PLAIN);
+    p->pid_file = exec->spool_dir != NULL ? str_printf("%s/pid", exec->spool_dir) : str_dup(exec->pid_file);
+    if (p->pid_file != NULL) {
+        store(p, NULL, p->pid_file, span_bytes(text, (size_t)len), WORLD_WRITE_PLAIN);
     }
 }
 
 static const struct world_process_ops ops;
 
-/* Of the shell's commands one is understood: that which ends a run by force, for it names the run's spool directory. */
+static void end_by_signal(struct process *p, int signal) {
+    if (!p->result.unkillable) {
+        p->killed = signal;
+        world_timer_start(p->seat->all->opts.clock, &p->timer, 0, on_end, p);
+    }
+}
+
 static void obey_shell(struct seat *seat, const char *const *argv, struct made_up *out) {
     out->status = 1;
     LIST_EACH (link, &seat->running) {
         struct process *p = LIST_ITEM(link, struct process, seat_link);
-        const char *id = p->spool_dir != NULL ? strrchr(p->spool_dir, '/') : NULL;
-        if (id != NULL && strstr(argv[2], "kill") != NULL && strstr(argv[2], id) != NULL) {
-            p->killed = SIGKILL;
-            world_timer_start(seat->all->opts.clock, &p->timer, 0, on_end, p);
+        if (behaviour_kills(argv, p->pid_file)) {
+            end_by_signal(p, SIGKILL);
             out->status = 0;
         }
     }
-}
-
-static bool is_shell_command(const char *const *argv) {
-    return argv[1] != NULL && strcmp(argv[1], "-c") == 0 && argv[2] != NULL;
 }
 
 static struct world_process *spawn(void *impl, const struct world_spawn *opts,
@@ -205,7 +204,7 @@ static struct world_process *spawn(void *impl, const struct world_spawn *opts,
                            .env = opts->env,
                            .input = buf_span(&input),
                            .wall_ms = world_wall_ms(v->opts.clock)};
-    if (is_shell_command(i.argv)) {
+    if (behaviour_is_shell(i.argv)) {
         obey_shell(seat, i.argv, &p->result);
     } else {
         behaviour_run(seat->behaviours, &i, &seat->rng, &p->result);
@@ -247,8 +246,7 @@ static bool send_signal(void *impl, int64_t pid, int signal, bool group) {
         return false;
     }
     if (signal == SIGTERM || signal == SIGKILL || signal == SIGINT || signal == SIGHUP) {
-        p->killed = signal;
-        world_timer_start(seat->all->opts.clock, &p->timer, 0, on_end, p);
+        end_by_signal(p, signal);
     }
     return true;
 }

@@ -9,6 +9,7 @@
 #include "fakes/puppetdb/puppetdb.h"
 #include "simulator/fleet/fleet_name.h"
 #include "simulator/stack/facts.h"
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,6 +36,7 @@ struct sim_agent {
     struct world_tls *tls;
     struct agent *agent; /* NULL while it is down */
     struct timer start;
+    struct list running; /* struct sim_run */
 };
 
 struct simulated {
@@ -106,44 +108,65 @@ static bool start_stack(struct simulated *s, struct error *err) {
 enum { MODULE_WRITE_FAILED = 5 }; /* how an external module says so */
 
 struct sim_run {
+    struct sim_agent *agent;
+    struct list_link link;
+    int64_t pid;
     struct made_up result;
-    char *spool_dir;
+    char *spool_dir, *pid_file; /* or NULL */
 };
 
-static void write_pid(struct sim_exec *x, const struct agent_exec *exec) {
+static void write_pid(struct sim_exec *x, const struct agent_exec *exec, struct sim_run *run) {
     char text[24];
     int len = snprintf(text, sizeof(text), "%lld\n", (long long)x->pid);
-    char *path = exec->spool_dir != NULL ? str_printf("%s/pid", exec->spool_dir) : str_dup(exec->pid_file);
-    if (path != NULL) {
-        world_file_write(x->host, path, span_bytes(text, (size_t)len), 0640, WORLD_WRITE_PLAIN, NULL);
-        mem_free(path);
+    run->pid_file = exec->spool_dir != NULL ? str_printf("%s/pid", exec->spool_dir) : str_dup(exec->pid_file);
+    if (run->pid_file != NULL) {
+        world_file_write(x->host, run->pid_file, span_bytes(text, (size_t)len), 0640, WORLD_WRITE_PLAIN, NULL);
     }
+}
+
+static int obey_shell(const struct sim_agent *a, const char *const *argv) {
+    int status = 1;
+    LIST_EACH_SAFE (link, next, &a->running) {
+        const struct sim_run *run = LIST_ITEM(link, struct sim_run, link);
+        if (behaviour_kills(argv, run->pid_file) && world_pid_signal(a->host, run->pid, SIGKILL, true)) {
+            status = 0;
+        }
+    }
+    return status;
 }
 
 static void run_program(void *ctx, struct sim_exec *x) {
     struct simulated *s = ctx;
-    const struct sim_agent *a = map_get_cstr(&s->by_name, sim_host_name(x->host));
+    struct sim_agent *a = map_get_cstr(&s->by_name, sim_host_name(x->host));
     if (a == NULL) {
         x->status = AGENT_EXEC_NOT_FOUND;
         return;
     }
     struct sim_run *run = mem_zalloc(sizeof(*run));
+    run->agent = a;
+    run->pid = x->pid;
+    list_push_back(&a->running, &run->link);
     x->data = run;
     s->programs_started++;
     struct agent_exec exec = {.argv = x->argv};
     bool wrapped = agent_exec_parse(x->argv, &exec);
     if (wrapped) {
         run->spool_dir = str_dup(exec.spool_dir);
-        write_pid(x, &exec);
+        write_pid(x, &exec, run);
         if (exec.spool_dir != NULL && x->input.len < exec.input_size) {
             x->status = AGENT_EXEC_INCOMPLETE;
             return;
         }
     }
+    if (behaviour_is_shell(exec.argv)) {
+        x->status = obey_shell(a, exec.argv);
+        return;
+    }
     struct invocation i = {
         .node = a->name, .argv = exec.argv, .env = x->env, .input = x->input, .wall_ms = world_wall_ms(x->host)};
     behaviour_run(a->group->behaviours, &i, x->rng, &run->result);
     x->takes_us = run->result.takes_us;
+    x->unkillable = run->result.unkillable;
     x->status = run->result.signal != 0 && run->spool_dir != NULL ? run->result.signal : run->result.status;
     x->signal = run->spool_dir == NULL ? run->result.signal : 0;
     if (run->spool_dir == NULL && run->result.output_files[0] == NULL) {
@@ -164,8 +187,10 @@ static void drop_program(void *ctx, struct sim_exec *x) {
     struct sim_run *run = x->data;
     (void)ctx;
     if (run != NULL) {
+        list_remove(&run->agent->running, &run->link);
         made_up_free(&run->result);
         mem_free(run->spool_dir);
+        mem_free(run->pid_file);
         mem_free(run);
         x->data = NULL;
     }
@@ -285,6 +310,7 @@ static bool make_agent(struct simulated *s, const struct agent_group *from, cons
                        uint64_t start_us, struct error *err) {
     struct sim_agent *a = &s->agents[s->agent_count++];
     a->all = s;
+    list_init(&a->running);
     a->group = g;
     a->name = fleet_format_name(from->name_format, number);
     a->host = sim_host(s->opts.sim, a->name);

@@ -351,12 +351,8 @@ static bool start_orchestrator(struct stack *s, struct error *err) {
         s->opts.configure_orchestrator(s->opts.configure_ctx, &config);
     }
     s->orchestrator = orchestrator_new(world_of(s, "orchestrator"), &config, &s->orchestrator_log, err);
-    if (s->orchestrator == NULL) {
-        return error_prefix(err, "orchestrator");
-    }
-    if (!orchestrator_start(s->orchestrator, err)) {
-        orchestrator_free(s->orchestrator); /* stack_revive() may try again */
-        s->orchestrator = NULL;
+    if (s->orchestrator == NULL || !orchestrator_start(s->orchestrator, err)) {
+        stack_kill(s, "orchestrator"); /* stack_revive() may try again */
         return error_prefix(err, "orchestrator");
     }
     s->orchestrator_port = orchestrator_port(s->orchestrator);

@@ -333,7 +333,7 @@ static bool pid_signal(void *impl, int64_t pid, int signal, bool group) {
     char text[16];
     snprintf(text, sizeof(text), "%d", signal);
     sim_trace(h->sim, h, SIM_EVENT_SIGNAL, (uint64_t)pid, false, text, SPAN(""));
-    if (signal != 0 && !(signal == SIGTERM && p->exec.ignores_term)) {
+    if (signal != 0 && !p->exec.unkillable && !(signal == SIGTERM && p->exec.ignores_term)) {
         end_process(p, signal);
     }
     return true;

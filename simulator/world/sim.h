@@ -180,7 +180,8 @@ struct sim_exec {
     int status;
     int signal;          /* ends itself with this signal (a crash); 0: none */
     struct buf out, err; /* appear when it ends, unless sim_exec_output() put them earlier */
-    bool ignores_term;   /* SIGTERM does nothing; SIGKILL always ends it */
+    bool ignores_term;   /* SIGTERM does nothing; SIGKILL ends it */
+    bool unkillable;     /* no signal does anything: it waits for a device or a file server */
     void *data;          /* the program's own until at_end */
     struct list outputs; /* private */
 };

@@ -539,7 +539,8 @@ static void transaction_ids_that_are_no_names_are_refused(void **state) {
 static void a_spool_that_cannot_be_written_is_told(void **state) {
     (void)state;
     struct bench *b = bench_connected(PCP_V2);
-    sim_disk_fault(b->agent_host, &(struct sim_disk_fault){.prefix = SPOOL, .ops = SIM_FILE_ANY, .kind = "world/full"});
+    sim_disk_fault(b->agent_host, &(struct sim_disk_fault){
+                                      .prefix = SPOOL, .ops = SIM_FILE_ANY & ~SIM_FILE_READ, .kind = "world/full"});
     mem_free(bench_request(b, NON_BLOCKING, "t", "command", "run", "{\"command\":\"out x\"}", true));
     const struct message *m = bench_expect(b, "rpc_error_message");
     assert_non_null(strstr(m->data, "\"description\":\"Failed to initialize the metadata file: "));
@@ -547,6 +548,25 @@ static void a_spool_that_cannot_be_written_is_told(void **state) {
     mem_free(bench_request(b, NON_BLOCKING, "t", "command", "run", "{\"command\":\"out x\"}", true));
     bench_expect(b, "rpc_provisional_response");
     bench_expect(b, "rpc_non_blocking_response");
+    bench_free(b);
+}
+
+/* A disk that cannot tell whether a transaction was begun does not make it run again, nor loses its record. */
+static void a_spool_that_cannot_be_read_runs_nothing_twice(void **state) {
+    (void)state;
+    struct bench *b = bench_connected(PCP_V2);
+    mem_free(bench_request(b, NON_BLOCKING, "t", "command", "run", "{\"command\":\"out x\"}", true));
+    bench_expect(b, "rpc_provisional_response");
+    bench_expect(b, "rpc_non_blocking_response");
+    assert_int_equal(b->runs, 1);
+    sim_disk_fault(b->agent_host, &(struct sim_disk_fault){.prefix = SPOOL, .ops = SIM_FILE_READ, .kind = "world/io"});
+    mem_free(bench_request(b, NON_BLOCKING, "t", "command", "run", "{\"command\":\"out x\"}", true));
+    bench_expect(b, "rpc_provisional_response");
+    sim_disk_fault(b->agent_host, NULL);
+    mem_free(bench_request(b, !NON_BLOCKING, "s", "status", "query", "{\"transaction_id\":\"t\"}", false));
+    const struct message *m = bench_expect(b, "rpc_blocking_response");
+    assert_non_null(strstr(m->data, "\"status\":\"success\""));
+    assert_int_equal(b->runs, 1);
     bench_free(b);
 }
 
@@ -694,6 +714,7 @@ int main(void) {
         cmocka_unit_test(requests_are_refused_in_order),
         cmocka_unit_test(transaction_ids_that_are_no_names_are_refused),
         cmocka_unit_test(a_spool_that_cannot_be_written_is_told),
+        cmocka_unit_test(a_spool_that_cannot_be_read_runs_nothing_twice),
         cmocka_unit_test(debug_chunks_are_echoed),
         cmocka_unit_test(blocking_work_does_not_hold_up_others),
         cmocka_unit_test(messages_are_accounted_for),

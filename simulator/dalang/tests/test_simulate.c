@@ -110,7 +110,10 @@ static void files(void **state) {
 }
 
 static const char stuck[] = "jobs: 1\nfor: 1s\nstop: 0\nmix: [{task: \"app::wait\", nodes: 1}]\n"
-                            "tasks: {\"app::wait\": {takes: 100h}}\n";
+                            "tasks: {\"app::wait\": {takes: 100h, unkillable: true}}\n";
+
+static const char slow[] = "jobs: 1\nfor: 1s\nstop: 0\nmix: [{task: \"app::wait\", nodes: 1}]\n"
+                           "tasks: {\"app::wait\": {takes: 100h}}\n";
 
 /* Programs that run on behind the end of everything: exit 1, the seed, what is wrong, how to repeat it, files of it,
  * and less of it. */
@@ -128,9 +131,14 @@ static void a_failure(void **state) {
          "seed 4: FAILED: *\n  smallest: dalang simulate --seed 4 --faults none --workload stuck.conf --agents 1 "
          "--brokers 1 --jobs 1 --for 1s\n",
          ""},
+        {{SIMULATE, "--faults", "none", "--workload", "slow.conf", "--agents", "6", "--seed", "4"},
+         0,
+         "seed 4: good: 6 agents, *",
+         ""}, /* the orchestrator ends what does not end */
     };
     (void)state;
     write_file(dir, "stuck.conf", stuck);
+    write_file(dir, "slow.conf", slow);
     EXPECT(list);
     assert_true(path_exists(dir, "small.html") && path_exists(dir, "small.json"));
     json_t *run = RESULT(1, SIMULATE, "--json", "--faults", "none", "--workload", "stuck.conf", "--agents", "1");

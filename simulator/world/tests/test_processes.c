@@ -32,6 +32,11 @@ static void stubborn(void *ctx, struct sim_exec *x) {
     x->takes_us = 10 * SIM_SECOND;
     x->ignores_term = true;
 }
+static void unkillable(void *ctx, struct sim_exec *x) {
+    (void)ctx;
+    x->takes_us = 10 * SIM_SECOND;
+    x->unkillable = true;
+}
 static void at_end(void *ctx, struct sim_exec *x, int killed) {
     struct seen *s = ctx;
     s->ends++;
@@ -60,6 +65,7 @@ static void setup(struct seen *s) {
     s->w = sim_host(s->sim, "a");
     sim_program(s->sim, NULL, "slow", &(struct sim_program){slow, at_end, s, drop});
     sim_program(s->sim, s->w, "/bin/stubborn", &(struct sim_program){.run = stubborn});
+    sim_program(s->sim, s->w, "/bin/unkillable", &(struct sim_program){.run = unkillable});
 }
 static struct world_process *start(struct seen *s, const char *program, bool output) {
     const char *const argv[] = {program, NULL};
@@ -156,6 +162,9 @@ static void test_signals(void **state) {
     sim_run(s.sim, 3 * SIM_SECOND);
     assert_int_equal(s.killed, SIGTERM);
     assert_string_equal(s.log, ""); /* what it would have printed later is not printed */
+    pid = world_process_pid(start(&s, "/bin/unkillable", true));
+    assert_true(world_pid_signal(s.w, pid, SIGKILL, true));
+    assert_true(world_pid_alive(s.w, pid));
     /* Another host's pid is nobody's here. */
     struct world *b = sim_host(s.sim, "b");
     pid = world_process_pid(start(&s, "slow", true));
