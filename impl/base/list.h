@@ -64,5 +64,18 @@ static inline struct list_link *list_pop_front(struct list *l) {
     }
     return k;
 }
+/* All of `from` to the end of `to`, in their order. */
+static inline void list_move_all(struct list *to, struct list *from) {
+    if (list_empty(from)) {
+        return;
+    }
+    struct list_link *first = from->head.next, *last = from->head.prev;
+    first->prev = to->head.prev;
+    to->head.prev->next = first;
+    last->next = &to->head;
+    to->head.prev = last;
+    to->count += from->count;
+    list_init(from);
+}
 
 #endif

@@ -48,6 +48,9 @@ struct world *real_world_new(struct error *err) {
     list_init(&rw->processes);
     list_init(&rw->watches);
     list_init(&rw->signals);
+    list_init(&rw->works);
+    uv_mutex_init(&rw->work_mutex);
+    uv_cond_init(&rw->work_run);
     rw->keylog = -1;
     rw->read_scratch = mem_alloc(REAL_READ_MAX);
     rw->write_scratch = mem_alloc(REAL_RECORD_MAX);
@@ -192,7 +195,7 @@ void real_world_counts(const struct world *w, struct real_counts *out) {
         .fetches = rw->fetches,
         .processes = rw->processes.count,
         .watches = rw->watches.count,
-        .works = rw->works,
+        .works = rw->works.count,
         .timers = rw->timers.count,
     };
 }
@@ -231,6 +234,8 @@ void real_world_free(struct world *w) {
     int rc = uv_loop_close(&rw->loop);
     assert(rc == 0); /* every handle was closed above */
     (void)rc;
+    uv_cond_destroy(&rw->work_run);
+    uv_mutex_destroy(&rw->work_mutex);
     if (rw->keylog >= 0) {
         close(rw->keylog);
     }

@@ -39,7 +39,10 @@ struct real_world {
     struct list processes;
     struct list watches;
     struct list signals;
-    size_t works, fetches, handshakes;
+    struct list works; /* whose done is still to be called */
+    uv_mutex_t work_mutex;
+    uv_cond_t work_run; /* one of them has run */
+    size_t fetches, handshakes;
     int keylog;          /* descriptor of the file for TLS secrets, or -1 */
     int handshake_steps; /* in this turn */
     uv_signal_t child_signal;

@@ -59,34 +59,85 @@ static void random_bytes(void *impl, void *out, size_t len) {
     }
 }
 
+/* ---- work: on libuv's threads */
+
+enum progress { WAITING, RUNNING, RUN };
+
 struct work {
     uv_work_t req;
+    struct list_link link; /* in rw->works, until done is called or nobody wants that any more */
     struct real_world *rw;
     void (*fn)(void *arg);
     void (*done)(void *arg);
     void *arg;
+    enum progress progress; /* guarded by rw->work_mutex */
 };
 
 static void work_run(uv_work_t *req) {
     struct work *work = req->data;
+    struct real_world *rw = work->rw;
+    uv_mutex_lock(&rw->work_mutex);
+    bool mine = work->progress == WAITING;
+    work->progress = mine ? RUNNING : work->progress;
+    uv_mutex_unlock(&rw->work_mutex);
+    if (!mine) {
+        return; /* who could not wait has run it */
+    }
     work->fn(work->arg);
+    uv_mutex_lock(&rw->work_mutex);
+    work->progress = RUN;
+    uv_cond_broadcast(&rw->work_run);
+    uv_mutex_unlock(&rw->work_mutex);
 }
 
 static void work_done(uv_work_t *req, int status) {
     (void)status; /* never cancelled */
     struct work *work = req->data;
-    work->rw->works--;
-    work->done(work->arg);
+    if (list_linked(&work->link)) {
+        list_remove(&work->rw->works, &work->link);
+        work->done(work->arg);
+    }
     mem_free(work);
 }
 
 static void do_work(void *impl, void (*fn)(void *), void (*done)(void *), void *arg, uint32_t cost_us) {
     (void)cost_us; /* here it costs what it costs */
+    struct real_world *rw = impl;
     struct work *work = mem_zalloc(sizeof(*work));
-    *work = (struct work){.rw = impl, .fn = fn, .done = done, .arg = arg};
+    work->rw = rw;
+    work->fn = fn;
+    work->done = done;
+    work->arg = arg;
     work->req.data = work;
-    work->rw->works++;
-    uv_queue_work(&work->rw->loop, &work->req, work_run, work_done);
+    list_push_back(&rw->works, &work->link);
+    uv_queue_work(&rw->loop, &work->req, work_run, work_done);
+}
+
+static void wait_for(struct work *work) {
+    struct real_world *rw = work->rw;
+    uv_mutex_lock(&rw->work_mutex);
+    bool mine = work->progress == WAITING;
+    work->progress = mine ? RUN : work->progress;
+    while (work->progress != RUN) {
+        uv_cond_wait(&rw->work_run, &rw->work_mutex);
+    }
+    uv_mutex_unlock(&rw->work_mutex);
+    if (mine) {
+        work->fn(work->arg);
+    }
+}
+
+static bool work_join(void *impl, void *arg) {
+    struct real_world *rw = impl;
+    LIST_EACH (it, &rw->works) {
+        struct work *work = LIST_ITEM(it, struct work, link);
+        if (work->arg == arg) {
+            list_remove(&rw->works, it);
+            wait_for(work);
+            return true;
+        }
+    }
+    return false;
 }
 
 const struct world_time_ops real_time_ops = {
@@ -98,4 +149,5 @@ const struct world_time_ops real_time_ops = {
     .undefer = undefer,
     .random = random_bytes,
     .work = do_work,
+    .work_join = work_join,
 };

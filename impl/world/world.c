@@ -65,6 +65,10 @@ void world_work(struct world *w, void (*fn)(void *arg), void (*done)(void *arg),
     w->time->work(w->time_impl, fn, done, arg, cost_us);
 }
 
+bool world_work_join(struct world *w, void *arg) {
+    return w->time->work_join(w->time_impl, arg);
+}
+
 /* ---- TLS and connections */
 
 struct world_tls *world_tls_new(struct world *w, const struct world_tls_files *files, struct error *err) {

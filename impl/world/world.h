@@ -294,9 +294,13 @@ const char *world_sqlite_vfs(struct world *w);
 
 /* ------------------------------------------------------------------------------------------ heavy work */
 
-/* Runs fn(arg) off the loop (password hashing, digests of large files), then done(arg) on it. fn must touch nothing but
- * arg. In the simulated world fn runs inline and done comes cost_us of virtual time later. */
+/* Runs fn(arg) off the loop (password hashing, digests of large files, transactions), then done(arg) on it. fn must
+ * touch nothing but what arg leads to and nobody else uses meanwhile. In the simulated world both run, one after the
+ * other, cost_us of virtual time later. */
 void world_work(struct world *w, void (*fn)(void *arg), void (*done)(void *arg), void *arg, uint32_t cost_us);
+/* For an owner that cannot wait: when this returns, fn(arg) has run (not in a simulated crash), and done(arg) is not
+ * called. False: no such work is under way. */
+bool world_work_join(struct world *w, void *arg);
 
 /* ------------------------------------------------------------------------------------------ the facets (for worlds) */
 
@@ -309,6 +313,7 @@ struct world_time_ops {
     void (*undefer)(void *impl, struct world_task *task);
     void (*random)(void *impl, void *out, size_t len);
     void (*work)(void *impl, void (*fn)(void *), void (*done)(void *), void *arg, uint32_t cost_us);
+    bool (*work_join)(void *impl, void *arg);
 };
 
 struct world_net_ops {

@@ -145,8 +145,12 @@ static void work(void *impl, void (*fn)(void *), void (*done)(void *), void *arg
     const struct world *w = below_of(impl);
     w->time->work(w->time_impl, fn, done, arg, cost_us);
 }
-static const struct world_time_ops time_ops = {now_us, wall_ms, timer_start, timer_stop,
-                                               defer,  undefer, randomness,  work};
+static bool work_join(void *impl, void *arg) {
+    const struct world *w = below_of(impl);
+    return w->time->work_join(w->time_impl, arg);
+}
+static const struct world_time_ops time_ops = {now_us,  wall_ms,    timer_start, timer_stop, defer,
+                                               undefer, randomness, work,        work_join};
 
 /* ---- the network of a host */
 

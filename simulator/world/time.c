@@ -8,6 +8,7 @@ struct work {
     struct list_link link;
     struct timer timer;
     struct sim_host *host;
+    void (*fn)(void *arg);
     void (*done)(void *arg);
     void *arg;
 };
@@ -79,27 +80,50 @@ static void random_bytes(void *impl, void *out, size_t len) {
 static void work_done(void *ctx) {
     struct work *work = ctx;
     struct sim_host *h = work->host;
-    void (*done)(void *) = work->done;
-    void *arg = work->arg;
+    struct work what = *work;
     list_remove(&h->works, &work->link);
     mem_free(work);
     sim_trace(h->sim, h, SIM_EVENT_WORK, 0, false, "", SPAN(""));
-    done(arg);
+    what.fn(what.arg);
+    what.done(what.arg);
 }
 
 static void start_work(void *impl, void (*fn)(void *), void (*done)(void *), void *arg, uint32_t cost_us) {
     struct sim_host *h = impl;
-    fn(arg);
     struct work *work = mem_zalloc(sizeof(*work));
     work->host = h;
+    work->fn = fn;
     work->done = done;
     work->arg = arg;
     list_push_back(&h->works, &work->link);
     sim_inbox_start(h, &work->timer, cost_us, work_done, work);
 }
 
-const struct world_time_ops sim_time_ops = {now_us, wall_ms, timer_start,  timer_stop,
-                                            defer,  undefer, random_bytes, start_work};
+static void work_free(struct work *work) {
+    list_remove(&work->host->works, &work->link);
+    timer_heap_stop(&work->host->inbox, &work->timer);
+    mem_free(work);
+}
+
+static bool join_work(void *impl, void *arg) {
+    struct sim_host *h = impl;
+    LIST_EACH (k, &h->works) {
+        struct work *work = LIST_ITEM(k, struct work, link);
+        if (work->arg == arg) {
+            void (*fn)(void *) = work->fn;
+            work_free(work);
+            sim_host_rearm(h);
+            if (!h->crashing) {
+                fn(arg);
+            }
+            return true;
+        }
+    }
+    return false;
+}
+
+const struct world_time_ops sim_time_ops = {now_us,  wall_ms,      timer_start, timer_stop, defer,
+                                            undefer, random_bytes, start_work,  join_work};
 
 void sim_time_before_crash(struct sim_host *h) {
     timer_heap_free(&h->timers);
@@ -111,10 +135,8 @@ void sim_time_before_crash(struct sim_host *h) {
 }
 
 void sim_time_after_crash(struct sim_host *h) {
-    for (struct list_link *k; (k = list_pop_front(&h->works)) != NULL;) {
-        struct work *work = LIST_ITEM(k, struct work, link);
-        timer_heap_stop(&h->inbox, &work->timer);
-        mem_free(work);
+    while (!list_empty(&h->works)) {
+        work_free(LIST_ITEM(list_first(&h->works), struct work, link));
     }
 }
 

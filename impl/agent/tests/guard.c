@@ -56,8 +56,11 @@ static void work(void *impl, void (*fn)(void *), void (*done)(void *), void *arg
         world_work(host(impl), fn, done, arg, cost_us);
     }
 }
-static const struct world_time_ops time_ops = {now_us, wall_ms, timer_start, timer_stop,
-                                               defer,  undefer, fill_random, work};
+static bool work_join(void *impl, void *arg) {
+    return world_work_join(host(impl), arg);
+}
+static const struct world_time_ops time_ops = {now_us,  wall_ms,     timer_start, timer_stop, defer,
+                                               undefer, fill_random, work,        work_join};
 
 /* ---------------------------------------------------------------------------------------- network */
 

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/digest.h"
 #include "base/json.h"
+#include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "base/option.h"
@@ -350,8 +351,49 @@ static void secrets_are_compared_to_their_end(void **state) {
     mem_free(other);
 }
 
+/* ---- lists */
+
+struct numbered {
+    struct list_link link;
+    int number;
+};
+
+static void expect_numbers(struct list *l, const char *expected) {
+    char text[16] = "", *at = text;
+    LIST_EACH (it, l) {
+        *at++ = (char)('0' + LIST_ITEM(it, struct numbered, link)->number);
+    }
+    *at = '\0';
+    assert_string_equal(text, expected);
+    assert_int_equal(l->count, strlen(expected));
+}
+
+static void lists_move(void **state) {
+    (void)state;
+    struct numbered items[5] = {0};
+    struct list a, b;
+    list_init(&a);
+    list_init(&b);
+    for (int i = 0; i < 5; i++) {
+        items[i].number = i + 1;
+        list_push_back(i < 3 ? &a : &b, &items[i].link);
+    }
+    list_move_all(&a, &b);
+    expect_numbers(&a, "12345");
+    expect_numbers(&b, "");
+    list_move_all(&a, &b); /* nothing */
+    expect_numbers(&a, "12345");
+    list_move_all(&b, &a);
+    expect_numbers(&a, "");
+    expect_numbers(&b, "12345");
+    list_remove(&b, &items[2].link);
+    list_push_front(&b, &items[2].link);
+    expect_numbers(&b, "31245");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lists_move),
         cmocka_unit_test(secrets_are_compared_to_their_end),
         cmocka_unit_test(texts_of_any_length_are_formatted),
         cmocka_unit_test(spans_compare_split_and_parse),

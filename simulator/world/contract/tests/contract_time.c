@@ -181,6 +181,29 @@ static void test_work(void **state) {
     assert_int_equal(sums[2].result, 500500);
 }
 
+/* Whatever its progress: after a join it has run once, and nobody is told. */
+static void test_work_is_joined(void **state) {
+    struct contract *c = *state;
+    struct sum joined[40] = {{0}}, told[3] = {{10, 0, 0}, {20, 0, 0}, {30, 0, 0}};
+    for (int i = 0; i < 40; i++) {
+        joined[i].input = i * 1000;
+        world_work(c->w, add, added, &joined[i], 500);
+    }
+    for (int i = 0; i < 3; i++) {
+        world_work(c->w, add, added, &told[i], 500);
+    }
+    for (int i = 39; i >= 0; i--) {
+        assert_true(world_work_join(c->w, &joined[i]));
+        assert_int_equal(joined[i].result, i * 1000 * (i * 1000 + 1) / 2);
+        assert_false(world_work_join(c->w, &joined[i]));
+    }
+    contract_until(c, all_added, told);
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(joined[i].result, i * 1000 * (i * 1000 + 1) / 2);
+        assert_int_equal(joined[i].done, 0);
+    }
+}
+
 int contract_time(void) {
     const struct CMUnitTest tests[] = {
         CONTRACT(test_timers_fire_in_order),
@@ -192,6 +215,7 @@ int contract_time(void) {
         CONTRACT(test_clocks),
         CONTRACT(test_randomness),
         CONTRACT(test_work),
+        CONTRACT(test_work_is_joined),
     };
     return cmocka_run_group_tests_name("time", tests, NULL, NULL);
 }
