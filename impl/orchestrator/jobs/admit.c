@@ -7,8 +7,8 @@ bool pool_has_room(const struct pool *p) {
 }
 
 static bool wants_turn(const struct job *j) {
-    return j->durable && !list_empty(&j->queue) && (j->concurrency == 0 || j->running < j->concurrency) &&
-           (j->state == JOB_READY || j->state == JOB_RUNNING);
+    return j->durable && !j->stop_asked && !list_empty(&j->queue) &&
+           (j->concurrency == 0 || j->running < j->concurrency) && (j->state == JOB_READY || j->state == JOB_RUNNING);
 }
 
 void admit_update(struct job *j) {

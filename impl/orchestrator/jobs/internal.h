@@ -112,6 +112,7 @@ struct job {
     bool order_busy;
     struct list watchers;
     struct store_waiter fresh; /* tells watchers after the commit */
+    int64_t last_event;        /* id; 0: none since the start */
     /* reports.c */
     struct map reporting;   /* transaction_uuid → struct run: its report is awaited */
     struct map cataloguing; /* likewise: its catalog, which others consume */

@@ -43,7 +43,11 @@ void job_enter(struct job *j, enum job_state state) {
 
 static void tell_watchers(void *ctx) {
     struct job *j = ctx;
-    bool over = job_state_final(j->state);
+    bool more = j->last_event >= store_event_horizon(j->engine->store); /* younger than the transaction that ended */
+    bool over = job_state_final(j->state) && !more;
+    if (more) {
+        store_after(j->engine->store, &j->fresh, tell_watchers, j);
+    }
     for (size_t left = j->watchers.count; left != 0; left--) {
         struct list_link *it = list_pop_front(&j->watchers);
         struct engine_watch *w = LIST_ITEM(it, struct engine_watch, link);
@@ -70,6 +74,7 @@ int64_t job_event(struct job *j, int64_t node, enum event_type type, struct span
     };
     store_event_insert(store_standing(e->store), &event);
     e->metrics.events++;
+    j->last_event = event.id;
     if (!list_linked(&j->fresh.link)) {
         store_after(e->store, &j->fresh, tell_watchers, j);
     }

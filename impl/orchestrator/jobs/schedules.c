@@ -82,38 +82,7 @@ static void set_timer(struct schedules *s) {
     }
 }
 
-/* ---------------------------------------------------------------------------------------- rows */
-
-/* Calls edit on a copy of the stored row and puts it back in b. */
-struct edit {
-    struct schedules *all;
-    struct store_batch *batch;
-    void (*change)(struct store_schedule *row, const struct edit *edit);
-    int64_t number;
-    int64_t next_ms;
-    struct span text;
-};
-
-static void edit_row(void *ctx, const struct store_schedule *row) {
-    struct edit *edit = ctx;
-    struct store_schedule copy = *row;
-    edit->change(&copy, edit);
-    store_schedule_put(edit->batch, &copy);
-}
-
-static bool edit_schedule(struct edit *edit, int64_t id, struct error *err) {
-    bool found;
-    return store_schedule(edit->all->store, id, edit_row, edit, &found, err) &&
-           (found ||
-            error_set(err, "puppetlabs.orchestrator/unknown-job", "Unknown scheduled job %lld", (long long)id));
-}
-
 /* ---------------------------------------------------------------------------------------- a run */
-
-static void set_started(struct store_schedule *row, const struct edit *edit) {
-    row->last_job = edit->number;
-    row->last_error = edit->text;
-}
 
 static void entry_free(struct entry *e) {
     store_unwait(e->all->store, &e->written);
@@ -130,13 +99,7 @@ static void started(void *ctx, int64_t job, const struct error *err) {
         json_decref(object);
         log_warn(s->log, "scheduled job %lld could not be started: %s", (long long)e->id, err->msg);
     }
-    struct edit edit = {
-        .all = s, .batch = store_standing(s->store), .change = set_started, .number = job, .text = buf_span(&text)};
-    struct error trouble = ERROR_INIT;
-    if (!edit_schedule(&edit, e->id, &trouble)) {
-        log_error(s->log, "scheduled job %lld: %s", (long long)e->id, trouble.msg);
-        error_clear(&trouble);
-    }
+    store_schedule_started(store_standing(s->store), e->id, job, buf_span(&text));
     buf_free(&text);
     e->firing = false;
     if (e->gone) {
@@ -189,29 +152,16 @@ static void submit(void *ctx) {
     }
 }
 
-static void set_due(struct store_schedule *row, const struct edit *edit) {
-    row->last_ms = edit->number;
-    row->next_ms = edit->next_ms;
-    row->last_job = 0;
-    row->last_error = edit->text;
-}
-
 static void fire(struct entry *e, int64_t now_ms) {
     struct schedules *s = e->all;
-    struct error err = ERROR_INIT;
     e->next_ms = next_after(e->start_ms, e->interval_s, now_ms);
-    struct edit edit = {.all = s,
-                        .batch = store_standing(s->store),
-                        .change = set_due,
-                        .number = now_ms,
-                        .next_ms = e->next_ms,
-                        .text = SPAN(SUBMIT_BROKEN)};
-    if (!edit_schedule(&edit, e->id, &err)) {
-        log_error(s->log, "scheduled job %lld: %s", (long long)e->id, err.msg);
-        error_clear(&err);
-        return;
-    }
     e->firing = true;
+    store_schedule_due(store_standing(s->store), &(struct store_schedule){.id = e->id,
+                                                                          .start_ms = e->start_ms,
+                                                                          .interval_s = e->interval_s,
+                                                                          .last_ms = now_ms,
+                                                                          .next_ms = e->next_ms,
+                                                                          .last_error = SPAN(SUBMIT_BROKEN)});
     store_after(s->store, &e->written, submit, e);
 }
 
@@ -250,6 +200,7 @@ void schedules_set_submit(struct schedules *s, schedule_submit *to, void *submit
     set_timer(s);
 }
 
+/* Of a series that goes on the entry knows best when it is due: the row may be older. */
 static void track(struct schedules *s, const struct store_schedule *row) {
     struct entry *e = map_get(&s->entries, key_of(&row->id));
     if (e == NULL) {
@@ -257,6 +208,8 @@ static void track(struct schedules *s, const struct store_schedule *row) {
         e->all = s;
         e->id = row->id;
         map_put(&s->entries, key_of(&e->id), e);
+    } else if (e->start_ms == row->start_ms && e->interval_s == row->interval_s) {
+        return;
     }
     e->start_ms = row->start_ms;
     e->interval_s = row->interval_s;
@@ -273,7 +226,7 @@ static bool load(void *ctx, const struct store_schedule *row) {
     }
     if (copy.next_ms != 0 && copy.next_ms < now && copy.interval_s != 0) {
         copy.next_ms = next_after(copy.start_ms, copy.interval_s, now);
-        store_schedule_put(store_standing(s->store), &copy);
+        store_schedule_next(store_standing(s->store), copy.id, copy.next_ms);
     }
     track(s, &copy);
     return true;
@@ -387,7 +340,7 @@ bool schedules_add(struct schedules *s, const struct store_schedule *row, json_t
     stored.last_error = (struct span){NULL, 0};
     stored.secret = buf_span(&sealed);
     struct store_batch *b = store_batch_new(s->store);
-    store_schedule_put(b, &stored);
+    store_schedule_insert(b, &stored);
     commit_change(s, b, stored.id, done, ctx);
     buf_free(&sealed);
     return true;
@@ -419,13 +372,8 @@ static void replace_row(void *ctx, const struct store_schedule *old) {
     }
     struct buf sealed = BUF_INIT;
     seal(s, r->sensitive, &sealed);
-    stored.enabled = true;
-    stored.next_ms = same_times ? old->next_ms : stored.start_ms;
-    stored.last_ms = old->last_ms;
-    stored.last_job = old->last_job;
-    stored.last_error = old->last_error;
-    stored.secret = r->keep_sensitive ? old->secret : buf_span(&sealed);
-    store_schedule_put(r->batch, &stored);
+    stored.secret = buf_span(&sealed);
+    store_schedule_replace(r->batch, &stored, r->keep_sensitive);
     buf_free(&sealed);
 }
 
@@ -453,20 +401,19 @@ bool schedules_replace(struct schedules *s, const struct store_schedule *row, js
     return true;
 }
 
-static void set_disabled(struct store_schedule *row, const struct edit *edit) {
-    (void)edit;
-    row->enabled = false;
-    row->next_ms = 0;
-    row->secret = (struct span){NULL, 0};
+static void only_whether(void *ctx, const struct store_schedule *row) {
+    (void)ctx;
+    (void)row;
 }
 
 bool schedules_disable(struct schedules *s, int64_t id, void (*done)(void *ctx, int64_t id, const struct error *err),
                        void *ctx, struct error *err) {
-    struct edit edit = {.all = s, .batch = store_batch_new(s->store), .change = set_disabled};
-    if (!edit_schedule(&edit, id, err)) {
-        store_discard(s->store, edit.batch);
+    bool found;
+    if (!store_schedule(s->store, id, only_whether, NULL, &found, err) || (!found && !unknown(id, err))) {
         return false;
     }
-    commit_change(s, edit.batch, id, done, ctx);
+    struct store_batch *b = store_batch_new(s->store);
+    store_schedule_disable(b, id);
+    commit_change(s, b, id, done, ctx);
     return true;
 }

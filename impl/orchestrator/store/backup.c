@@ -1,4 +1,6 @@
-/* SQLite's online backup, some pages per turn, into a temporary file that gets its name when it is complete. */
+/* SQLite's online backup, some pages per turn, into a temporary file that gets its name when it is complete. It copies
+ * one moment: a connection of its own holds that while transactions go on (without one, in the simulated world, SQLite
+ * copies pages again that change). */
 #include "base/mem.h"
 #include "orchestrator/store/internal.h"
 
@@ -7,6 +9,7 @@ enum { PAGES_PER_TURN = 256, TURN_MS = 1 };
 struct store_backup {
     struct store *store;
     char *path, *partial;
+    sqlite3 *from; /* NULL: the store's own */
     sqlite3 *db;
     sqlite3_backup *run;
     struct timer timer;
@@ -17,6 +20,7 @@ struct store_backup {
 static void finish(struct store_backup *b, struct error *err) {
     sqlite3_backup_finish(b->run);
     sqlite3_close(b->db);
+    sqlite3_close(b->from);
     world_timer_stop(b->store->world, &b->timer);
     if (error_is_set(err)) {
         world_file_remove(b->store->world, b->partial, false, NULL);
@@ -53,6 +57,12 @@ static void step(void *ctx) {
     finish(b, &err);
 }
 
+static bool open_from(struct store_backup *b, struct error *err) {
+    int rc = sqlite3_open_v2(b->store->path, &b->from, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    return (rc == SQLITE_OK || store_sqlite_error(b->from, rc, "be copied", err)) &&
+           store_run_sql(b->from, "PRAGMA query_only=1; BEGIN; SELECT count(*) FROM meta;", "be copied", err);
+}
+
 /* The copy must not be readable by others while it grows either. */
 static bool prepare(struct store_backup *b, struct error *err) {
     struct world *w = b->store->world;
@@ -70,8 +80,10 @@ static bool prepare(struct store_backup *b, struct error *err) {
     }
     if (world_sqlite_vfs(w) != NULL) {
         sqlite3_exec(b->db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL);
+    } else if (!open_from(b, err)) {
+        return false;
     }
-    b->run = sqlite3_backup_init(b->db, "main", b->store->db, "main");
+    b->run = sqlite3_backup_init(b->db, "main", b->from != NULL ? b->from : b->store->db, "main");
     return true;
 }
 

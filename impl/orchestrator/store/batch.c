@@ -47,6 +47,14 @@ static void batch_optional(struct store_batch *b, struct span text) {
     }
 }
 
+static void batch_secret(struct store_batch *b, struct span secret) {
+    if (secret.len == 0) {
+        batch_null(b);
+    } else {
+        batch_blob(b, secret);
+    }
+}
+
 /* Binds one parameter from *at and moves it on. The bytes stay where they are until the statement is reset. */
 static int bind_next(sqlite3_stmt *stmt, int index, const char **at) {
     char tag = *(*at)++;
@@ -97,9 +105,8 @@ int batch_run(struct store *s, struct store_batch *b) {
     while (at != end) {
         const char *op = at;
         int rc = run_next(s, &at);
-        if (rc == SQLITE_CONSTRAINT && b == &s->standing) {
-            /* Only a file put back from a backup under a running service can hold rows that are in the way. */
-            log_error(s->opts.log, "the database refuses a row: %s", store_writes[(unsigned char)*op].sql);
+        if (rc == SQLITE_CONSTRAINT && b == &s->commit.standing) {
+            s->commit.refused = store_writes[(unsigned char)*op].sql;
         } else if (rc != SQLITE_OK) {
             return rc;
         }
@@ -153,11 +160,7 @@ void store_job_insert(struct store_batch *b, const struct store_job *job) {
     batch_text(b, job->options);
     batch_text(b, job->request);
     batch_optional(b, job->edges);
-    if (job->secret.len == 0) {
-        batch_null(b);
-    } else {
-        batch_blob(b, job->secret);
-    }
+    batch_secret(b, job->secret);
 }
 
 void store_node_insert(struct store_batch *b, int64_t job, uint32_t index, struct span name, enum node_state state,
@@ -245,7 +248,7 @@ void store_plan_event_insert(struct store_batch *b, const struct store_plan_even
     batch_text(b, e->details);
 }
 
-void store_schedule_put(struct store_batch *b, const struct store_schedule *sched) {
+void store_schedule_insert(struct store_batch *b, const struct store_schedule *sched) {
     batch_begin(b, WRITE_SCHEDULE);
     batch_int(b, sched->id);
     batch_int(b, sched->enabled);
@@ -264,15 +267,52 @@ void store_schedule_put(struct store_batch *b, const struct store_schedule *sche
     batch_text(b, sched->input);
     batch_text(b, sched->userdata);
     batch_optional(b, sched->last_error);
-    if (sched->secret.len == 0) {
-        batch_null(b);
-    } else {
-        batch_blob(b, sched->secret);
-    }
+    batch_secret(b, sched->secret);
 }
 
-void store_schedule_delete(struct store_batch *b, int64_t id) {
-    batch_begin(b, WRITE_SCHEDULE_DELETE);
+void store_schedule_replace(struct store_batch *b, const struct store_schedule *sched, bool keep_secret) {
+    batch_begin(b, WRITE_SCHEDULE_REPLACE);
+    batch_int(b, sched->id);
+    batch_text(b, sched->type);
+    batch_text(b, sched->environment);
+    batch_text(b, sched->owner_login);
+    batch_text(b, sched->name);
+    batch_int(b, sched->start_ms);
+    batch_int(b, sched->interval_s);
+    batch_int(b, sched->first_api);
+    batch_text(b, sched->description);
+    batch_text(b, sched->owner);
+    batch_text(b, sched->input);
+    batch_text(b, sched->userdata);
+    batch_secret(b, sched->secret);
+    batch_int(b, keep_secret);
+}
+
+void store_schedule_due(struct store_batch *b, const struct store_schedule *sched) {
+    batch_begin(b, WRITE_SCHEDULE_DUE);
+    batch_int(b, sched->id);
+    batch_int(b, sched->last_ms);
+    batch_int(b, sched->start_ms);
+    batch_int(b, sched->interval_s);
+    batch_int(b, sched->next_ms);
+    batch_optional(b, sched->last_error);
+}
+
+void store_schedule_started(struct store_batch *b, int64_t id, int64_t job, struct span last_error) {
+    batch_begin(b, WRITE_SCHEDULE_STARTED);
+    batch_int(b, id);
+    batch_int(b, job);
+    batch_optional(b, last_error);
+}
+
+void store_schedule_next(struct store_batch *b, int64_t id, int64_t next_ms) {
+    batch_begin(b, WRITE_SCHEDULE_NEXT);
+    batch_int(b, id);
+    batch_int(b, next_ms);
+}
+
+void store_schedule_disable(struct store_batch *b, int64_t id) {
+    batch_begin(b, WRITE_SCHEDULE_DISABLE);
     batch_int(b, id);
 }
 
@@ -320,11 +360,7 @@ void store_connection_put(struct store_batch *b, const struct store_connection *
     batch_text(b, c->connection_id);
     batch_text(b, c->type);
     batch_text(b, c->parameters);
-    if (c->secret.len == 0) {
-        batch_null(b);
-    } else {
-        batch_blob(b, c->secret);
-    }
+    batch_secret(b, c->secret);
 }
 
 void store_connection_delete(struct store_batch *b, struct span certname) {

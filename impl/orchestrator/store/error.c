@@ -21,3 +21,7 @@ bool store_sqlite_error(sqlite3 *db, int code, const char *what, struct error *e
     return error_set(err, kind, "the database cannot %s: %s", what,
                      db != NULL && sqlite3_errcode(db) == code ? sqlite3_errmsg(db) : sqlite3_errstr(code));
 }
+
+void store_copy_error(struct error *to, const struct error *from) {
+    error_set(to, from->kind, "%s", from->msg);
+}

@@ -19,7 +19,11 @@ enum store_write {
     WRITE_PLAN_CHANGE,
     WRITE_PLAN_EVENT,
     WRITE_SCHEDULE,
-    WRITE_SCHEDULE_DELETE,
+    WRITE_SCHEDULE_REPLACE,
+    WRITE_SCHEDULE_DUE,
+    WRITE_SCHEDULE_STARTED,
+    WRITE_SCHEDULE_NEXT,
+    WRITE_SCHEDULE_DISABLE,
     WRITE_TARGET,
     WRITE_USAGE_ADD,
     WRITE_USAGE_SET,
@@ -54,16 +58,38 @@ struct store_batch {
     void (*done)(void *ctx, const struct error *err);
     void *ctx;
     void (*drop)(void *ctx); /* releases ctx when done will not be called; may be NULL */
-    bool failed;             /* in the transaction under way */
+    bool failed;             /* in the transaction under way, or after it */
     struct error why;
 };
 
+enum store_commit_phase { COMMIT_NONE, COMMIT_TRANSACTION, COMMIT_CHECKPOINT };
+
+/* The transaction under way. It runs on a thread of the world: until it has ended the loop touches neither this nor the
+ * writing connection and its statements. */
+struct store_commit {
+    enum store_commit_phase phase; /* the loop's */
+    bool probe;                    /* does the database work again? */
+    struct store_batch standing;   /* what the standing batch held */
+    struct list own;               /* struct store_batch */
+    uint64_t ticket;
+    int64_t horizon; /* once it is durable */
+    uint64_t begin_us;
+    bool ok;
+    struct error err;
+    const char *refused; /* SQL of a standing row that the database would not have */
+    int log_pages;       /* in the write-ahead log after it; 0 in the simulated world, where SQLite looks after that */
+};
+
+/* Two connections: one for the transactions, one for what the loop reads meanwhile, which sees what is durable only.
+ * The simulated world's file system allows one, and needs no other: there a transaction runs inline. */
 struct store {
     struct world *world;
     struct store_opts opts;
     char *path;
-    sqlite3 *db; /* NULL: not open */
+    sqlite3 *db; /* writes; NULL: not open */
+    sqlite3 *reader;
     sqlite3_stmt *writes[STORE_WRITES];
+    struct store_commit commit;
     struct map reads; /* SQL → sqlite3_stmt that nobody is using, kept prepared: up to STORE_READS_MAX */
     bool opened;      /* on_open was called */
     struct error error;
@@ -78,8 +104,7 @@ struct store {
     void *prepare_ctx;
     struct timer retry_timer;
     uint64_t rest_until_us;  /* the standing batch's pause */
-    struct timer rest_timer; /* its end, when something waits for it: */
-    bool resting;
+    struct timer rest_timer; /* its end, when something waits for it */
     int64_t next_id[STORE_SEQUENCES];
     int64_t horizon;
     struct store_backup *backup;
@@ -98,7 +123,25 @@ void batch_null(struct store_batch *b);
 /* Runs every operation of b; the SQLite result code. */
 int batch_run(struct store *s, struct store_batch *b);
 
+/* commit.c */
+void store_commit_now(struct store *s, bool probe); /* begins one; none is under way */
+void store_commit_wait(struct store *s);            /* for the one under way, then for one with what is left */
+void store_commit_drop(struct store *s);            /* nobody is told anything any more */
+bool store_pending(const struct store *s);
+void store_flush_now(struct store *s);
+void store_want_flush(struct store *s); /* nobody waits for it: after the pause */
+void store_finish_own(struct store *s, struct list *own, const struct error *why); /* NULL: as each went */
+void store_tell_finished(struct store *s, bool tell);
+
+/* store.c */
+void store_set_failed(struct store *s, struct error *err); /* takes it */
+void store_set_healthy(struct store *s);
+void store_retry_in(struct store *s, uint64_t ms);
+void store_announce_open(void *ctx);
+bool store_run_sql(sqlite3 *db, const char *sql, const char *what, struct error *err);
+
 /* error.c */
+void store_copy_error(struct error *to, const struct error *from);
 bool store_sqlite_error(sqlite3 *db, int code, const char *what, struct error *err);
 /* A read failed: remembers damage so that the file is opened anew. */
 bool store_read_failed(struct store *s, int code, const char *what, struct error *err);
@@ -109,7 +152,6 @@ bool store_select(struct store *s, const char *sql, sqlite3_stmt **stmt, struct 
 void store_reads_drop(struct store *s); /* before the database is closed */
 struct span column_span(sqlite3_stmt *stmt, int column);
 
-void store_want_flush(struct store *s); /* nobody waits for it: after the pause */
 void store_backup_cancel(struct store *s);
 
 #endif

@@ -83,7 +83,7 @@ bool store_select(struct store *s, const char *sql, sqlite3_stmt **stmt, struct 
     if (!store_readable(s, err)) {
         return false;
     }
-    int rc = sqlite3_prepare_v2(s->db, sql, -1, stmt, NULL);
+    int rc = sqlite3_prepare_v2(s->reader, sql, -1, stmt, NULL);
     return rc == SQLITE_OK || store_read_failed(s, rc, "be read", err);
 }
 
@@ -96,13 +96,14 @@ void store_reads_drop(struct store *s) {
 
 /* Those who follow a job ask the same at every commit. Taken out while it is used: a row may lead to another query. */
 static bool take_read(struct store *s, const struct query *q, sqlite3_stmt **stmt, struct error *err) {
-    *stmt = s->db != NULL ? map_remove(&s->reads, buf_span(&q->sql)) : NULL;
+    *stmt = s->reader != NULL ? map_remove(&s->reads, buf_span(&q->sql)) : NULL;
     return *stmt != NULL || store_select(s, q->sql.ptr, stmt, err);
 }
 
 static void give_read_back(struct store *s, const struct query *q, sqlite3_stmt *stmt, bool good) {
     bool there = map_get(&s->reads, buf_span(&q->sql)) != NULL;
-    if (stmt == NULL || !good || there || map_count(&s->reads) >= STORE_READS_MAX || sqlite3_db_handle(stmt) != s->db) {
+    if (stmt == NULL || !good || there || map_count(&s->reads) >= STORE_READS_MAX ||
+        sqlite3_db_handle(stmt) != s->reader) {
         sqlite3_finalize(stmt);
         return;
     }

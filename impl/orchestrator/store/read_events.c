@@ -48,7 +48,8 @@ static bool name_row(struct node_names *n, sqlite3_stmt *stmt) {
 
 static void read_all_names(struct node_names *n) {
     sqlite3_stmt *stmt = NULL;
-    int rc = sqlite3_prepare_v2(n->store->db, "SELECT idx, name FROM nodes WHERE job=? ORDER BY idx", -1, &stmt, NULL);
+    int rc =
+        sqlite3_prepare_v2(n->store->reader, "SELECT idx, name FROM nodes WHERE job=? ORDER BY idx", -1, &stmt, NULL);
     if (rc == SQLITE_OK) {
         sqlite3_bind_int64(stmt, 1, n->job);
         while ((rc = sqlite3_step(stmt)) == SQLITE_ROW && name_row(n, stmt)) {
@@ -62,7 +63,8 @@ static void read_all_names(struct node_names *n) {
 /* Borrowed until the next call. */
 static struct span look_up(struct node_names *n, int64_t node) {
     if (n->one == NULL) {
-        int rc = sqlite3_prepare_v2(n->store->db, "SELECT name FROM nodes WHERE job=? AND idx=?", -1, &n->one, NULL);
+        int rc =
+            sqlite3_prepare_v2(n->store->reader, "SELECT name FROM nodes WHERE job=? AND idx=?", -1, &n->one, NULL);
         if (rc != SQLITE_OK) {
             n->rc = rc;
             return SPAN("");

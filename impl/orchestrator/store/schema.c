@@ -82,11 +82,21 @@ const struct store_statement store_writes[STORE_WRITES] = {
                     15},
     [WRITE_PLAN_CHANGE] = {"UPDATE plans SET state=?2, ts=?3, finished=?4, result=?5 WHERE id=?1", 5},
     [WRITE_PLAN_EVENT] = {"INSERT INTO plan_events(id, plan, type, ts, details) VALUES(?,?,?,?,?)", 5},
-    [WRITE_SCHEDULE] = {"INSERT OR REPLACE INTO schedules(id, enabled, type, environment, owner_login, name, start,"
+    [WRITE_SCHEDULE] = {"INSERT INTO schedules(id, enabled, type, environment, owner_login, name, start,"
                         " interval, next, last, last_job, first_api, description, owner, input, userdata, last_error,"
                         " secret) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                         18},
-    [WRITE_SCHEDULE_DELETE] = {"DELETE FROM schedules WHERE id=?", 1},
+    [WRITE_SCHEDULE_REPLACE] = {"UPDATE schedules SET type=?2, environment=?3, owner_login=?4, name=?5, start=?6,"
+                                " interval=?7, next=CASE WHEN start=?6 AND interval=?7 THEN next ELSE ?6 END,"
+                                " first_api=?8, description=?9, owner=?10, input=?11, userdata=?12,"
+                                " secret=CASE WHEN ?14 THEN secret ELSE ?13 END WHERE id=?1 AND enabled",
+                                14},
+    [WRITE_SCHEDULE_DUE] = {"UPDATE schedules SET last=?2, last_job=0, last_error=?6,"
+                            " next=CASE WHEN start=?3 AND interval=?4 THEN ?5 ELSE next END WHERE id=?1 AND enabled",
+                            6},
+    [WRITE_SCHEDULE_STARTED] = {"UPDATE schedules SET last_job=?2, last_error=?3 WHERE id=?1", 3},
+    [WRITE_SCHEDULE_NEXT] = {"UPDATE schedules SET next=?2 WHERE id=?1 AND enabled", 2},
+    [WRITE_SCHEDULE_DISABLE] = {"UPDATE schedules SET enabled=0, next=0, secret=NULL WHERE id=?1", 1},
     [WRITE_TARGET] = {"INSERT INTO targets(id, all_tasks, display_name, tasks, nodes, node_groups, pql_query)"
                       " VALUES(?,?,?,?,?,?,?)",
                       7},

@@ -2,12 +2,13 @@
  * schedules, task-targets, usage, connection data of agentless nodes (orchestrator-jobs.md §12).
  *
  * Writing. Nothing is written at once. Writes are collected in batches; at the end of the loop turn all of them go into
- * one transaction (WAL, synchronous=FULL: one sync for whatever happened in that turn). So a read never sees what is
- * not yet durable, and an event is visible exactly when it can no longer be lost.
+ * one transaction (WAL, synchronous=FULL: one sync for whatever was collected), which runs on a thread beside the loop;
+ * meanwhile the next one is collected. Reads use a connection of their own: a read never sees what is not yet durable,
+ * and an event is visible when its transaction has ended and never lost after that.
  *   - The standing batch, store_standing(): what the engine writes about work that is going on. It cannot be refused;
- * when the database fails it is kept and tried again until it works. Syncs hold the loop, so it does not ask for one
- * in every turn: after a transaction that took t it rests for 4 t, at most 10 ms, unless a batch of somebody's own
- * takes it along.
+ * when the database fails it is kept and tried again until it works. Syncs are dear, so it does not ask for one in
+ * every turn: after a transaction that took t it rests for 4 t, at most 10 ms, unless a batch of somebody's own takes
+ * it along.
  *   - A batch of one's own, store_batch_new() … store_commit(): commits or fails as a whole, and tells. When the
  * transaction fails it is dropped. What must be acknowledged (a 202) uses one: answer in its done callback.
  *
@@ -99,8 +100,17 @@ void store_plan_insert(struct store_batch *b, const struct store_plan *plan);
 void store_plan_update(struct store_batch *b, const struct store_plan *plan);
 void store_plan_event_insert(struct store_batch *b, const struct store_plan_event *e);
 
-void store_schedule_put(struct store_batch *b, const struct store_schedule *sched); /* inserts or replaces by id */
-void store_schedule_delete(struct store_batch *b, int64_t id);
+void store_schedule_insert(struct store_batch *b, const struct store_schedule *sched);
+/* Changes of a schedule touch only what they are about: two of them may wait for their transactions at a time.
+ * Replacing keeps when and how it last ran, its next time unless start or interval differ, and with keep_secret its
+ * secret; a disabled schedule stays as it is. */
+void store_schedule_replace(struct store_batch *b, const struct store_schedule *sched, bool keep_secret);
+/* A run was due: `sched` says of which series (start_ms, interval_s) and when the next one is, should it still be that
+ * series; last_ms and last_error are set, last_job becomes 0. */
+void store_schedule_due(struct store_batch *b, const struct store_schedule *sched);
+void store_schedule_started(struct store_batch *b, int64_t id, int64_t job, struct span last_error);
+void store_schedule_next(struct store_batch *b, int64_t id, int64_t next_ms);
+void store_schedule_disable(struct store_batch *b, int64_t id); /* for good; its secret is erased */
 void store_target_insert(struct store_batch *b, const struct store_target *t);
 /* Adds n to a day's counter (date: days since the epoch). Names: store_usage_page(). */
 void store_usage_add(struct store_batch *b, int64_t day, const char *counter, int64_t n);

@@ -103,7 +103,7 @@ static void reboot(struct rig *r, struct submits *s) {
 struct seen {
     int64_t next_ms, last_ms, last_job;
     bool enabled, found;
-    char error[256];
+    char error[256], description[16];
     size_t secret_len;
 };
 
@@ -115,6 +115,7 @@ static void take(void *ctx, const struct store_schedule *row) {
     x->enabled = row->enabled;
     x->secret_len = row->secret.len;
     snprintf(x->error, sizeof x->error, "%.*s", (int)row->last_error.len, row->last_error.ptr);
+    snprintf(x->description, sizeof x->description, "%.*s", (int)row->description.len, row->description.ptr);
 }
 
 static struct seen look(struct rig *r, int64_t id) {
@@ -278,6 +279,40 @@ static void a_replaced_schedule_follows_its_new_times(void **state) {
     rig_free(r);
 }
 
+/* While a run comes due, its user changes or disables the schedule: neither undoes the other. */
+static void a_change_and_a_due_run_meet(void **state) {
+    (void)state;
+    for (int at_us = -1200; at_us <= 1200; at_us += 100) {
+        for (int disable = 0; disable < 2; disable++) {
+            struct submits s;
+            struct rig *r = booted(&s);
+            struct error err = ERROR_INIT;
+            struct store_schedule row = row_at(r, 3600, 3600);
+            s.dones = 0;
+            assert_true(schedules_add(r->schedules, &row, NULL, done, &s, &err));
+            assert_true(sim_run_until(r->sim, SIM_SECOND, is_done, &s));
+            row.id = s.done_id;
+            rig_run(r, (uint64_t)((row.start_ms - world_wall_ms(r->w)) * 1000 + at_us));
+            row.description = SPAN("changed");
+            s.dones = 0;
+            assert_true(disable ? schedules_disable(r->schedules, row.id, done, &s, &err)
+                                : schedules_replace(r->schedules, &row, NULL, true, done, &s, &err));
+            assert_true(sim_run_until(r->sim, SIM_SECOND, is_done, &s));
+            rig_run(r, SIM_HOUR + SIM_SECOND);
+            struct seen x = look(r, row.id);
+            assert_int_equal(x.enabled, !disable);
+            assert_int_equal(x.next_ms, disable ? 0 : row.start_ms + 2 * 3600 * 1000);
+            assert_string_equal(x.description, disable ? "" : "changed");
+            assert_true(disable ? s.count <= 1 : s.count == 2);
+            assert_int_equal(x.last_ms == 0, s.count == 0);
+            reboot(r, &s);
+            rig_run(r, SIM_HOUR);
+            assert_true(disable ? s.count <= 1 : s.count == 3);
+            rig_free(r);
+        }
+    }
+}
+
 static void a_jump_of_the_clock_is_noticed(void **state) {
     (void)state;
     struct submits s;
@@ -403,6 +438,7 @@ int main(void) {
         cmocka_unit_test(secrets_are_kept_sealed_until_they_are_needed),
         cmocka_unit_test(disabled_schedules_never_fire),
         cmocka_unit_test(a_replaced_schedule_follows_its_new_times),
+        cmocka_unit_test(a_change_and_a_due_run_meet),
         cmocka_unit_test(a_jump_of_the_clock_is_noticed),
         cmocka_unit_test(a_plan_job_holds_its_tasks_and_ends_once),
         cmocka_unit_test(plans_that_nobody_finishes_end_by_themselves),
