@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHILD_AGENTS_MAX = 9000, CHILDREN_MAX = 32 };
+enum { CHILD_AGENTS_MAX = 9000, CHILD_AGENTS_WORTH = 1000, CHILDREN_MAX = 32 };
 enum { UP_OPTIONS = 32, DEFAULT_AGENTS = 10, READY_CHECK_MS = 2, DESCRIPTORS_ELSE = 200 };
 
 struct up_args {
@@ -236,13 +236,20 @@ static void start_child(struct up *u, uint64_t first, uint64_t count) {
     json_decref(line);
 }
 
+/* As many as there are cores, where that gives each something to do: in one process the agents stand in a row. */
 static void start_children(struct up *u) {
-    uint64_t first = LOCAL_AGENTS_MAX + 1;
-    while (first <= u->args.agents) {
-        uint64_t count = u->args.agents - first + 1;
-        count = count < CHILD_AGENTS_MAX ? count : CHILD_AGENTS_MAX;
+    if (u->args.agents <= LOCAL_AGENTS_MAX) {
+        return;
+    }
+    uint64_t left = u->args.agents - LOCAL_AGENTS_MAX, first = LOCAL_AGENTS_MAX + 1;
+    uint64_t cores = (uint64_t)sysconf(_SC_NPROCESSORS_ONLN), worth = left / CHILD_AGENTS_WORTH;
+    uint64_t needed = (left + CHILD_AGENTS_MAX - 1) / CHILD_AGENTS_MAX, children = worth < cores ? worth : cores;
+    children = children < needed ? needed : children < CHILDREN_MAX ? children : CHILDREN_MAX;
+    for (; children > 0; children--) {
+        uint64_t count = left / children;
         start_child(u, first, count);
         first += count;
+        left -= count;
     }
 }
 
