@@ -102,36 +102,52 @@ void process_abandon(struct job *job) {
 
 /* ---------------------------------------------------------------------------------------- the end */
 
-/* The outcome is on the disk, or should be, and cannot be had: whoever asked must not take what is missing for nothing.
- */
-static bool outcome_lost(struct job *job, const struct world_exit *e, const struct error *err) {
+/* What there is of a stream; a file that is missing is made. */
+static bool keep_stream(struct job *job, const char *name, struct buf *text) {
     struct agent *a = job->agent;
-    bool stored = spool_has_exitcode(a->world, a->spool_dir, job->request.transaction_id);
-    if (!stored && (e->signal != 0 || e->status != AGENT_EXEC_LOST)) {
-        return false;
+    struct span id = job->request.transaction_id;
+    char *path = spool_path(a->spool_dir, id, name);
+    bool kept = world_file_read_at(a->world, path, 0, (size_t)a->config->output_max, text, NULL);
+    if (!kept && spool_lacks(a->world, a->spool_dir, id, name)) {
+        world_file_write(a->world, path, span_of(NULL), SPOOL_FILE_MODE, WORLD_WRITE_PLAIN, NULL);
+        kept = true;
     }
-    job_failed(job, "%s", stored ? err->msg : "failed to write output on file");
-    return true;
+    mem_free(path);
+    return kept;
 }
 
-/* dalang-exec itself was killed: what is there is kept, and completed so that later status queries agree. */
-static void keep_rest(struct job *job, int64_t exitcode, struct spool_output *output) {
+/* dalang-exec itself was killed: what is there is kept, and completed so that later status queries agree. False: it is
+ * there and cannot be read. */
+static bool keep_rest(struct job *job, int64_t exitcode, struct spool_output *output) {
     struct agent *a = job->agent;
-    static const char *const names[] = {"stdout", "stderr"};
-    struct buf *texts[] = {&output->out, &output->err};
     *output = (struct spool_output){.exitcode = exitcode};
-    for (size_t i = 0; i < 2; i++) {
-        char *path = spool_path(a->spool_dir, job->request.transaction_id, names[i]);
-        if (!world_file_read_at(a->world, path, 0, (size_t)a->config->output_max, texts[i], NULL)) {
-            world_file_write(a->world, path, span_of(NULL), SPOOL_FILE_MODE, WORLD_WRITE_PLAIN, NULL);
-        }
-        mem_free(path);
+    if (!keep_stream(job, "stdout", &output->out) || !keep_stream(job, "stderr", &output->err)) {
+        spool_output_free(output);
+        return false;
     }
     char *path = spool_path(a->spool_dir, job->request.transaction_id, "exitcode");
     char *text = str_printf("%lld", (long long)exitcode);
     world_file_write(a->world, path, span_of(text), SPOOL_FILE_MODE, WORLD_WRITE_ATOMIC, NULL);
     mem_free(text);
     mem_free(path);
+    return true;
+}
+
+/* The outcome is on the disk, or should be, and cannot be had: whoever asked must not take what is missing for nothing.
+ * True: what there is was kept, for dalang-exec itself was killed. */
+static bool rescue(struct job *job, const struct world_exit *e, const struct error *err, struct spool_output *output) {
+    struct agent *a = job->agent;
+    bool stored = !spool_lacks(a->world, a->spool_dir, job->request.transaction_id, "exitcode");
+    if (!stored && e->signal == 0 && e->status == AGENT_EXEC_LOST) {
+        job_failed(job, "failed to write output on file");
+        return false;
+    }
+    if (stored || !keep_rest(job, e->signal != 0 ? e->signal : e->status, output)) {
+        job_failed(job, "%s", err->msg);
+        return false;
+    }
+    log_warn(a->log, "Incomplete output of the %s: %s", job->label, err->msg);
+    return true;
 }
 
 static void end_spooled(struct job *job, const struct world_exit *e, bool writes_files) {
@@ -143,15 +159,12 @@ static void end_spooled(struct job *job, const struct world_exit *e, bool writes
         job_failed(job, "failed to write output on file");
         return;
     }
-    if (!spool_read_output(a->world, a->spool_dir, job->request.transaction_id, (size_t)a->config->output_max, &output,
-                           &err)) {
-        if (outcome_lost(job, e, &err)) {
-            error_clear(&err);
-            return;
-        }
-        log_warn(a->log, "Incomplete output of the %s: %s", job->label, err.msg);
-        error_clear(&err);
-        keep_rest(job, exitcode, &output);
+    bool kept = spool_read_output(a->world, a->spool_dir, job->request.transaction_id, (size_t)a->config->output_max,
+                                  &output, &err) ||
+                rescue(job, e, &err, &output);
+    error_clear(&err);
+    if (!kept) {
+        return;
     }
     job_output(job, exitcode, buf_span(&output.out), buf_span(&output.err));
     spool_output_free(&output);

@@ -13,8 +13,7 @@ char *spool_path(const char *spool, struct span id, const char *file) {
     return str_printf("%s/%.*s%s%s", spool, (int)id.len, id.ptr, file != NULL ? "/" : "", file != NULL ? file : "");
 }
 
-/* Only a file system that says so: one that cannot be read proves nothing. */
-static bool is_absent(struct world *w, const char *spool, struct span id, const char *file) {
+bool spool_lacks(struct world *w, const char *spool, struct span id, const char *file) {
     char *path = spool_path(spool, id, file);
     struct error err = ERROR_INIT;
     struct world_stat st;
@@ -25,11 +24,11 @@ static bool is_absent(struct world *w, const char *spool, struct span id, const 
 }
 
 bool spool_exists(struct world *w, const char *spool, struct span id) {
-    return !is_absent(w, spool, id, "metadata");
+    return !spool_lacks(w, spool, id, "metadata");
 }
 
 bool spool_has_directory(struct world *w, const char *spool, struct span id) {
-    return !is_absent(w, spool, id, NULL);
+    return !spool_lacks(w, spool, id, NULL);
 }
 
 void spool_time(int64_t ms, char out[TIME_TEXT_LEN]) {

@@ -205,6 +205,21 @@ struct span json_span(const json_t *string) {
     return json_is_string(string) ? span_bytes(json_string_value(string), json_string_length(string)) : span_of(NULL);
 }
 
+const char *json_unknown_key(const json_t *obj, const char *const *keys, size_t count) {
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)obj, key, value) {
+        bool known = false;
+        for (size_t i = 0; i < count && !known; i++) {
+            known = strcmp(key, keys[i]) == 0;
+        }
+        if (!known) {
+            return key;
+        }
+    }
+    return NULL;
+}
+
 int64_t json_int(const json_t *obj, const char *key, int64_t absent) {
     const json_t *value = json_object_get(obj, key);
     return json_is_integer(value) ? json_integer_value(value) : absent;

@@ -18,6 +18,8 @@ void json_write_string(struct buf *out, struct span text); /* quoted and escaped
 const char *json_str(const json_t *obj, const char *key);  /* NULL when absent or not a string */
 struct span json_span(const json_t *string);               /* bytes of a string value; empty otherwise */
 int64_t json_int(const json_t *obj, const char *key, int64_t absent);
+/* The first key of obj that is none of `keys`, borrowed; NULL: there is none. */
+const char *json_unknown_key(const json_t *obj, const char *const *keys, size_t count);
 bool json_bool(const json_t *obj, const char *key, bool absent);
 json_t *json_str_new(struct span text); /* NULL when not UTF-8 */
 /* Sets key to value and steals it; value NULL stores null. */

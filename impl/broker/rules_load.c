@@ -49,20 +49,13 @@ static bool fail(struct loader *l, const json_t *parent, const char *key, size_t
 }
 
 static bool known_keys(struct loader *l, const json_t *object, const char *const *keys, size_t count) {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)object, key, value) {
-        bool known = false;
-        for (size_t i = 0; i < count && !known; i++) {
-            known = str_eq(key, keys[i]);
-        }
-        if (!known) {
-            const char *near = nearest_word(key, keys, count);
-            return fail(l, object, key, 0, "unknown key '%s'%s%s", key, near != NULL ? ", did you mean " : "",
-                        near != NULL ? near : "");
-        }
+    const char *key = json_unknown_key(object, keys, count);
+    if (key == NULL) {
+        return true;
     }
-    return true;
+    const char *near = nearest_word(key, keys, count);
+    return fail(l, object, key, 0, "unknown key '%s'%s%s", key, near != NULL ? ", did you mean " : "",
+                near != NULL ? near : "");
 }
 
 static pcre2_code *compile(struct loader *l, const json_t *parent, const char *key, size_t at, struct span pattern) {

@@ -43,27 +43,20 @@ bool fault_read_ratio(const json_t *object, const char *key, const char *where, 
 }
 
 bool fault_only_keys(const json_t *object, const char *where, const char *const *keys, struct error *err) {
-    const char *key;
-    json_t *value;
     size_t count = 0;
     while (keys[count] != NULL) {
         count++;
     }
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
-        bool known = false;
-        for (size_t i = 0; i < count; i++) {
-            known = known || strcmp(keys[i], key) == 0;
-        }
-        if (!known) {
-            const char *near = nearest_word(key, keys, count);
-            char *at = str_printf("%s%s%s", where, *where != '\0' ? "." : "", key);
-            error_set_details(err, "fault", json_pack("{s:s}", "key", at), "%s: unknown key%s%s%s", at,
-                              near != NULL ? "; did you mean " : "", near != NULL ? near : "", near != NULL ? "?" : "");
-            mem_free(at);
-            return false;
-        }
+    const char *key = json_unknown_key(object, keys, count);
+    if (key == NULL) {
+        return true;
     }
-    return true;
+    const char *near = nearest_word(key, keys, count);
+    char *at = str_printf("%s%s%s", where, *where != '\0' ? "." : "", key);
+    error_set_details(err, "fault", json_pack("{s:s}", "key", at), "%s: unknown key%s%s%s", at,
+                      near != NULL ? "; did you mean " : "", near != NULL ? near : "", near != NULL ? "?" : "");
+    mem_free(at);
+    return false;
 }
 
 static const char *find_host(void *ctx, const char *name) {

@@ -67,21 +67,14 @@ bool duration_dist(const json_t *spec, struct dist *out_us, struct error *err) {
 
 bool behaviour_known_keys(const json_t *obj, const char *where, const char *const *keys, size_t count,
                           struct error *err) {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)obj, key, value) {
-        bool known = false;
-        for (size_t i = 0; i < count; i++) {
-            known = known || strcmp(key, keys[i]) == 0;
-        }
-        if (!known) {
-            const char *near = nearest_word(key, keys, count);
-            return error_set(err, "behaviour", "%s%sunknown key \"%s\"%s%s%s", where != NULL ? where : "",
-                             where != NULL ? ": " : "", key, near != NULL ? "; did you mean \"" : "",
-                             near != NULL ? near : "", near != NULL ? "\"?" : "");
-        }
+    const char *key = json_unknown_key(obj, keys, count);
+    if (key == NULL) {
+        return true;
     }
-    return true;
+    const char *near = nearest_word(key, keys, count);
+    return error_set(err, "behaviour", "%s%sunknown key \"%s\"%s%s%s", where != NULL ? where : "",
+                     where != NULL ? ": " : "", key, near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
+                     near != NULL ? "\"?" : "");
 }
 
 static bool read_task(const char *name, const json_t *spec, struct task_behaviour *t, struct error *err) {

@@ -33,20 +33,13 @@ static bool wrong(struct reader *r, const json_t *object, const char *key, const
 }
 
 static bool only_keys(struct reader *r, const json_t *object, const char *const *keys, size_t count) {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
-        bool known = false;
-        for (size_t i = 0; i < count; i++) {
-            known = known || strcmp(keys[i], key) == 0;
-        }
-        if (!known) {
-            const char *near = nearest_word(key, keys, count);
-            return wrong(r, object, key, "unknown key%s%s%s", near != NULL ? "; did you mean " : "",
-                         near != NULL ? near : "", near != NULL ? "?" : "");
-        }
+    const char *key = json_unknown_key(object, keys, count);
+    if (key == NULL) {
+        return true;
     }
-    return true;
+    const char *near = nearest_word(key, keys, count);
+    return wrong(r, object, key, "unknown key%s%s%s", near != NULL ? "; did you mean " : "", near != NULL ? near : "",
+                 near != NULL ? "?" : "");
 }
 
 static bool read_ratio(struct reader *r, const json_t *object, const char *key, uint32_t *ppm) {

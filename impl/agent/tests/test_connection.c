@@ -570,6 +570,23 @@ static void a_spool_that_cannot_be_read_runs_nothing_twice(void **state) {
     bench_free(b);
 }
 
+/* Nor is what a program has printed lost for that. */
+static void an_outcome_that_cannot_be_read_stays(void **state) {
+    (void)state;
+    struct bench *b = bench_connected(PCP_V2);
+    mem_free(bench_request(b, NON_BLOCKING, "t", "command", "run", "{\"command\":\"takes 1000\\nout x\"}", true));
+    bench_expect(b, "rpc_provisional_response");
+    sim_disk_fault(b->agent_host, &(struct sim_disk_fault){.prefix = SPOOL, .ops = SIM_FILE_READ, .kind = "world/io"});
+    const struct message *m = bench_expect(b, "rpc_error_message");
+    assert_non_null(strstr(m->data, "failed to read file '" SPOOL "/t/exitcode'"));
+    sim_disk_fault(b->agent_host, NULL);
+    struct buf out = BUF_INIT;
+    assert_true(world_file_read(b->agent_host, SPOOL "/t/stdout", 100, &out, NULL));
+    assert_true(span_eq_cstr(buf_span(&out), "x\n"));
+    buf_free(&out);
+    bench_free(b);
+}
+
 #define HOPS "{\"hops\":[{\"server\":\"pcp:///server\",\"time\":\"2026-01-01T00:00:00Z\",\"stage\":\"accepted\"}]}"
 #define REQUEST(module, params)                                                                                        \
     "{\"transaction_id\":\"t\",\"module\":\"" module "\",\"action\":\"" module "\",\"params\":" params "}"
@@ -715,6 +732,7 @@ int main(void) {
         cmocka_unit_test(transaction_ids_that_are_no_names_are_refused),
         cmocka_unit_test(a_spool_that_cannot_be_written_is_told),
         cmocka_unit_test(a_spool_that_cannot_be_read_runs_nothing_twice),
+        cmocka_unit_test(an_outcome_that_cannot_be_read_stays),
         cmocka_unit_test(debug_chunks_are_echoed),
         cmocka_unit_test(blocking_work_does_not_hold_up_others),
         cmocka_unit_test(messages_are_accounted_for),

@@ -146,8 +146,22 @@ static void json_writes_every_control_character(void **state) {
     free(text);
 }
 
+static void unknown_keys(void **state) {
+    (void)state;
+    static const char *const keys[] = {"a", "b"};
+    json_t *known = json_pack("{s:i, s:i}", "b", 1, "a", 2),
+           *other = json_pack("{s:i, s:i, s:i}", "b", 1, "ab", 2, "c", 3);
+    assert_null(json_unknown_key(known, keys, 2));
+    assert_string_equal(json_unknown_key(known, keys, 1), "b");
+    assert_string_equal(json_unknown_key(other, keys, 2), "ab");
+    assert_null(json_unknown_key(NULL, keys, 2));
+    json_decref(known);
+    json_decref(other);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unknown_keys),
         cmocka_unit_test(json_is_read_and_written_as_jansson_does),
         cmocka_unit_test(json_writes_every_control_character),
     };
