@@ -102,6 +102,10 @@ void process_abandon(struct job *job) {
 
 /* ---------------------------------------------------------------------------------------- the end */
 
+static int64_t exitcode_of(const struct world_exit *e) {
+    return e->signal != 0 ? e->signal : e->status;
+}
+
 /* What there is of a stream; a file that is missing is made. */
 static bool keep_stream(struct job *job, const char *name, struct buf *text) {
     struct agent *a = job->agent;
@@ -142,7 +146,7 @@ static bool rescue(struct job *job, const struct world_exit *e, const struct err
         job_failed(job, "failed to write output on file");
         return false;
     }
-    if (stored || !keep_rest(job, e->signal != 0 ? e->signal : e->status, output)) {
+    if (stored || !keep_rest(job, exitcode_of(e), output)) {
         job_failed(job, "%s", err->msg);
         return false;
     }
@@ -151,7 +155,7 @@ static bool rescue(struct job *job, const struct world_exit *e, const struct err
 }
 
 static void end_spooled(struct job *job, const struct world_exit *e, bool writes_files) {
-    int64_t exitcode = e->signal != 0 ? e->signal : e->status;
+    int64_t exitcode = exitcode_of(e);
     struct agent *a = job->agent;
     struct spool_output output;
     struct error err = ERROR_INIT;
@@ -177,7 +181,7 @@ static void ended(void *ctx, const struct world_exit *e) {
     p->out = p->err = (struct buf)BUF_INIT;
     bool writes_files = p->writes_files;
     process_free(p);
-    int64_t exitcode = e->signal != 0 ? e->signal : e->status;
+    int64_t exitcode = exitcode_of(e);
     if (!e->started) {
         job_failed(job, "failed to start '%s': %s", job->agent->config->exec_wrapper, e->error_text);
     } else if (job->dir != NULL) {

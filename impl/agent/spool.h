@@ -26,9 +26,7 @@ bool spool_id_valid(struct span transaction_id);
 
 /* <spool>/<transaction id>[/<file>], mem_free() it. */
 char *spool_path(const char *spool, struct span transaction_id, const char *file);
-/* Is there no such file (NULL: no directory)? Only when the file system says so: one that cannot be read proves
- * nothing.
- */
+/* Does the file system say that there is no such file (NULL: no directory)? One that cannot be read proves nothing. */
 bool spool_lacks(struct world *w, const char *spool, struct span transaction_id, const char *file);
 /* Was the transaction begun? A directory without a record is what an agent leaves that dies before it acknowledges a
  * request: nothing runs in it, and the request may come again. Both are true also when the disk cannot tell: a program

@@ -57,12 +57,6 @@ static void step(void *ctx) {
     finish(b, &err);
 }
 
-static bool open_from(struct store_backup *b, struct error *err) {
-    int rc = sqlite3_open_v2(b->store->path, &b->from, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-    return (rc == SQLITE_OK || store_sqlite_error(b->from, rc, "be copied", err)) &&
-           store_run_sql(b->from, "PRAGMA query_only=1; BEGIN; SELECT count(*) FROM meta;", "be copied", err);
-}
-
 /* The copy must not be readable by others while it grows either. */
 static bool prepare(struct store_backup *b, struct error *err) {
     struct world *w = b->store->world;
@@ -80,7 +74,8 @@ static bool prepare(struct store_backup *b, struct error *err) {
     }
     if (world_sqlite_vfs(w) != NULL) {
         sqlite3_exec(b->db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL);
-    } else if (!open_from(b, err)) {
+    } else if (!store_connect_reader(b->store, "be copied", &b->from, err) ||
+               !store_run_sql(b->from, STORE_PIN, "be copied", err)) {
         return false;
     }
     b->run = sqlite3_backup_init(b->db, "main", b->from != NULL ? b->from : b->store->db, "main");

@@ -248,43 +248,36 @@ void store_plan_event_insert(struct store_batch *b, const struct store_plan_even
     batch_text(b, e->details);
 }
 
-void store_schedule_insert(struct store_batch *b, const struct store_schedule *sched) {
-    batch_begin(b, WRITE_SCHEDULE);
+/* What its user says of a schedule: the first parameters of both statements. */
+static void batch_schedule(struct store_batch *b, const struct store_schedule *sched) {
     batch_int(b, sched->id);
-    batch_int(b, sched->enabled);
     batch_text(b, sched->type);
     batch_text(b, sched->environment);
     batch_text(b, sched->owner_login);
     batch_text(b, sched->name);
     batch_int(b, sched->start_ms);
     batch_int(b, sched->interval_s);
-    batch_int(b, sched->next_ms);
-    batch_int(b, sched->last_ms);
-    batch_int(b, sched->last_job);
     batch_int(b, sched->first_api);
     batch_text(b, sched->description);
     batch_text(b, sched->owner);
     batch_text(b, sched->input);
     batch_text(b, sched->userdata);
-    batch_optional(b, sched->last_error);
     batch_secret(b, sched->secret);
+}
+
+void store_schedule_insert(struct store_batch *b, const struct store_schedule *sched) {
+    batch_begin(b, WRITE_SCHEDULE);
+    batch_schedule(b, sched);
+    batch_int(b, sched->enabled);
+    batch_int(b, sched->next_ms);
+    batch_int(b, sched->last_ms);
+    batch_int(b, sched->last_job);
+    batch_optional(b, sched->last_error);
 }
 
 void store_schedule_replace(struct store_batch *b, const struct store_schedule *sched, bool keep_secret) {
     batch_begin(b, WRITE_SCHEDULE_REPLACE);
-    batch_int(b, sched->id);
-    batch_text(b, sched->type);
-    batch_text(b, sched->environment);
-    batch_text(b, sched->owner_login);
-    batch_text(b, sched->name);
-    batch_int(b, sched->start_ms);
-    batch_int(b, sched->interval_s);
-    batch_int(b, sched->first_api);
-    batch_text(b, sched->description);
-    batch_text(b, sched->owner);
-    batch_text(b, sched->input);
-    batch_text(b, sched->userdata);
-    batch_secret(b, sched->secret);
+    batch_schedule(b, sched);
     batch_int(b, keep_secret);
 }
 

@@ -22,7 +22,7 @@ static void flush(void *ctx);
  * is seen whose end was not told yet. */
 static void pin(const struct store *s) {
     if (s->reader != s->db) {
-        sqlite3_exec(s->reader, "BEGIN; SELECT 1 FROM meta LIMIT 1", NULL, NULL, NULL);
+        sqlite3_exec(s->reader, STORE_PIN, NULL, NULL, NULL);
     }
 }
 

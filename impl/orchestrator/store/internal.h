@@ -138,6 +138,10 @@ void store_set_failed(struct store *s, struct error *err); /* takes it */
 void store_set_healthy(struct store *s);
 void store_retry_in(struct store *s, uint64_t ms);
 void store_announce_open(void *ctx);
+/* A connection that reads beside the writing one; not in the simulated world. *db is closed by the caller, also after
+ * a failure. */
+bool store_connect_reader(const struct store *s, const char *what, sqlite3 **db, struct error *err);
+#define STORE_PIN "BEGIN; SELECT 1 FROM meta LIMIT 1" /* from here on a connection reads one moment */
 bool store_run_sql(sqlite3 *db, const char *sql, const char *what, struct error *err);
 
 /* error.c */

@@ -82,9 +82,9 @@ const struct store_statement store_writes[STORE_WRITES] = {
                     15},
     [WRITE_PLAN_CHANGE] = {"UPDATE plans SET state=?2, ts=?3, finished=?4, result=?5 WHERE id=?1", 5},
     [WRITE_PLAN_EVENT] = {"INSERT INTO plan_events(id, plan, type, ts, details) VALUES(?,?,?,?,?)", 5},
-    [WRITE_SCHEDULE] = {"INSERT INTO schedules(id, enabled, type, environment, owner_login, name, start,"
-                        " interval, next, last, last_job, first_api, description, owner, input, userdata, last_error,"
-                        " secret) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [WRITE_SCHEDULE] = {"INSERT INTO schedules(id, type, environment, owner_login, name, start, interval, first_api,"
+                        " description, owner, input, userdata, secret, enabled, next, last, last_job, last_error)"
+                        " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                         18},
     [WRITE_SCHEDULE_REPLACE] = {"UPDATE schedules SET type=?2, environment=?3, owner_login=?4, name=?5, start=?6,"
                                 " interval=?7, next=CASE WHEN start=?6 AND interval=?7 THEN next ELSE ?6 END,"

@@ -90,16 +90,19 @@ static int note_log_pages(void *ctx, sqlite3 *db, const char *name, int pages) {
     return SQLITE_OK;
 }
 
+bool store_connect_reader(const struct store *s, const char *what, sqlite3 **db, struct error *err) {
+    int rc = sqlite3_open_v2(s->path, db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    return (rc == SQLITE_OK || store_sqlite_error(*db, rc, what, err)) &&
+           store_run_sql(*db, "PRAGMA query_only=1; PRAGMA cache_size=-8000; PRAGMA temp_store=MEMORY;", what, err);
+}
+
 static bool open_reader(struct store *s, struct error *err) {
     if (world_sqlite_vfs(s->world) != NULL) {
         s->reader = s->db;
         return true;
     }
     sqlite3_wal_hook(s->db, note_log_pages, s); /* takes the place of SQLite's own checkpoints */
-    int rc = sqlite3_open_v2(s->path, &s->reader, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-    return (rc == SQLITE_OK || store_sqlite_error(s->reader, rc, "be opened", err)) &&
-           store_run_sql(s->reader, "PRAGMA query_only=1; PRAGMA cache_size=-8000; PRAGMA temp_store=MEMORY;",
-                         "be opened", err);
+    return store_connect_reader(s, "be opened", &s->reader, err);
 }
 
 static bool open_db(struct store *s, struct error *err) {

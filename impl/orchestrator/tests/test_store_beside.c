@@ -46,6 +46,10 @@ static bool is_done(void *ctx) {
     return ((struct beside *)ctx)->dones > 0;
 }
 
+static bool one_told(void *ctx) {
+    return ((struct beside *)ctx)->tells > 0;
+}
+
 static bool all_told(void *ctx) {
     return ((struct beside *)ctx)->tells == 2;
 }
@@ -171,13 +175,7 @@ static void what_comes_meanwhile_waits_for_the_next_transaction(struct beside *b
     tell_me(b, &second, 2);
     assert_int_equal(events(b), 0);
     assert_int_equal(store_event_horizon(b->store), 1);
-    while (b->tells == 0) {
-        if (b->sim != NULL) {
-            sim_step(b->sim);
-        } else {
-            real_world_turn(b->w, true);
-        }
-    }
+    until(b, one_told);
     assert_int_equal(events(b), 1);
     assert_int_equal(store_event_horizon(b->store), 2);
     until(b, all_told);
@@ -284,9 +282,7 @@ static void much_is_written_and_read(void **state) {
         }
         b->dones = 0;
         store_commit(b->store, own_batch(b, round), on_done, b);
-        while (b->dones == 0) {
-            real_world_turn(b->w, true);
-        }
+        until(b, is_done);
         assert_true(round % 50 != 0 || events(b) == store_event_horizon(b->store) - 1);
         largest = log_size(b) > largest ? log_size(b) : largest;
     }
