@@ -9,7 +9,7 @@ enum {
     LOCKED_PATIENCE_MS = 1000, /* … and only then call it a failure */
     OPS_KEEP = 1 << 20,        /* a larger buffer is given back after the commit */
     REST_TIMES = 4,            /* after a transaction the standing batch rests so many times as long as that took, */
-    REST_MAX_US = 10000,       /* at most this long */
+    REST_MAX_US = 4000,        /* at most this long */
     CHECKPOINT_PAGES = 1000,   /* of the log */
     VIRTUAL_COST_US = 300,     /* of a transaction in simulated time */
 };

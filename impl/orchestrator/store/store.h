@@ -7,7 +7,7 @@
  * and an event is visible when its transaction has ended and never lost after that.
  *   - The standing batch, store_standing(): what the engine writes about work that is going on. It cannot be refused;
  * when the database fails it is kept and tried again until it works. Syncs are dear, so it does not ask for one in
- * every turn: after a transaction that took t it rests for 4 t, at most 10 ms, unless a batch of somebody's own takes
+ * every turn: after a transaction that took t it rests for 4 t, at most 4 ms, unless a batch of somebody's own takes
  * it along.
  *   - A batch of one's own, store_batch_new() … store_commit(): commits or fails as a whole, and tells. When the
  * transaction fails it is dropped. What must be acknowledged (a 202) uses one: answer in its done callback.

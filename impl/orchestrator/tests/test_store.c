@@ -445,7 +445,7 @@ enum { TRANSACTION_US = 300 }; /* without what make_slow() adds */
 
 static void the_standing_batch_rests_after_a_slow_transaction(void **state) {
     struct fixture *f = *state;
-    static const uint64_t cases[][2] = {{0, 2000}, {700, 4000}, {1700, 8000}, {2200, 10000}, {1000000, 10000}};
+    static const uint64_t cases[][2] = {{0, 2000}, {450, 3000}, {700, 4000}, {1700, 4000}, {1000000, 4000}};
     make_slow(f, 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         sim_run(f->sim, sim_now_us(f->sim) + SIM_SECOND);
