@@ -11,12 +11,12 @@
 struct blob {
     size_t references;
     size_t len;
-    uint8_t digest[SHA256_LEN];
+    uint64_t hash; /* its place in store->blobs, unless other contents with this hash are there */
     char bytes[];
 };
 
 struct memory_store {
-    struct map blobs; /* digest -> struct blob */
+    struct map blobs; /* hash of contents -> struct blob */
     size_t bytes;
     char *shared_directory; /* or NULL */
     struct map shared;      /* entries below it: path -> struct entry */
@@ -68,29 +68,37 @@ size_t memory_store_bytes(const struct memory_store *store) {
     return store->bytes;
 }
 
+static struct span hash_key(const uint64_t *hash) {
+    return span_bytes((const char *)hash, sizeof(*hash));
+}
+
 static struct blob *blob_take(struct memory_store *store, struct span content) {
     if (content.len == 0) {
         return NULL;
     }
-    uint8_t digest[SHA256_LEN];
-    sha256_of(content, digest);
-    struct blob *b = map_get(&store->blobs, span_bytes(digest, sizeof(digest)));
-    if (b == NULL) {
-        b = mem_alloc(sizeof(*b) + content.len);
-        b->references = 0;
-        b->len = content.len;
-        memcpy(b->digest, digest, sizeof(digest));
-        memcpy(b->bytes, content.ptr, content.len);
-        map_put(&store->blobs, span_bytes(digest, sizeof(digest)), b);
-        store->bytes += content.len;
+    uint64_t hash = hash64(0, content.ptr, content.len);
+    struct blob *first = map_get(&store->blobs, hash_key(&hash));
+    if (first != NULL && span_eq(span_bytes(first->bytes, first->len), content)) {
+        first->references++;
+        return first;
     }
-    b->references++;
+    struct blob *b = mem_alloc(sizeof(*b) + content.len);
+    b->references = 1;
+    b->len = content.len;
+    b->hash = hash;
+    memcpy(b->bytes, content.ptr, content.len);
+    if (first == NULL) {
+        map_put(&store->blobs, hash_key(&hash), b);
+    }
+    store->bytes += content.len;
     return b;
 }
 
 static void blob_drop(struct memory_store *store, struct blob *b) {
     if (b != NULL && --b->references == 0) {
-        map_remove(&store->blobs, span_bytes(b->digest, sizeof(b->digest)));
+        if (map_get(&store->blobs, hash_key(&b->hash)) == b) {
+            map_remove(&store->blobs, hash_key(&b->hash));
+        }
         store->bytes -= b->len;
         mem_free(b);
     }
