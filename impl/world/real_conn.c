@@ -48,7 +48,7 @@ void real_conn_watch(struct real_conn *c, int events) {
 
 /* What an open connection has to watch. */
 void real_conn_watch_open(struct real_conn *c) {
-    bool out = c->queue.len > c->queue_at || c->read_wants_write;
+    bool out = (c->queue.len > c->queue_at && !list_linked(&c->corked)) || c->read_wants_write;
     bool in = !c->paused || c->state == CONN_FLUSHING;
     real_conn_watch(c, (in ? UV_READABLE : 0) | (out ? UV_WRITABLE : 0));
 }
@@ -120,6 +120,7 @@ static void let_go(struct real_conn *c, bool reset) {
     c->state = CONN_GONE;
     world_timer_stop(&c->rw->world, &c->timer);
     real_soon_cancel(c->rw, &c->soon);
+    list_remove(&c->rw->corked, &c->corked);
     SSL_free(c->ssl);
     c->ssl = NULL;
     buf_free(&c->queue);

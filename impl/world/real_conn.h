@@ -26,9 +26,11 @@ struct real_conn {
     uv_poll_t poll;
     struct timer timer; /* of connecting, handshake, flushing or lingering */
     struct real_soon soon;
+    struct list_link corked; /* in rw->corked: what is queued goes at the end of the turn */
     SSL *ssl;
     struct buf queue; /* unsent bytes from queue_at on */
     size_t queue_at;
+    uint64_t write_turn; /* of the last write that went at once */
     struct real_identity *peer;
     char *remote, *local;
     char *why;                      /* which certificate was refused and why */

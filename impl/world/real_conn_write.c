@@ -1,4 +1,6 @@
-/* Writing: at once while nothing waits; the rest is queued and goes when the socket takes more. */
+/* Writing. The first of a turn goes at once; what follows in the same turn is gathered into whole TLS records and goes
+ * when one is full or the turn ends: an answer waits for nobody, a burst of small messages is one system call. What the
+ * socket does not take is queued and goes when it takes more. */
 #include "world/real_conn_io.h"
 
 #include <assert.h>
@@ -128,29 +130,68 @@ static ssize_t send_parts_plain(struct real_conn *c, const struct cursor *k) {
     return sent_plain(c, sendmsg(c->fd, &msg, MSG_NOSIGNAL));
 }
 
+/* As much of the queue as the socket takes. False after fail_write(). */
+static bool send_queue(struct real_conn *c) {
+    size_t sent = 0;
+    while (c->queue.len > c->queue_at && sent < FLUSH_MAX) {
+        struct span rest = span_bytes(c->queue.ptr + c->queue_at, c->queue.len - c->queue_at);
+        ssize_t n = c->ssl != NULL ? send_tls(c, rest) : sent_plain(c, send(c->fd, rest.ptr, rest.len, MSG_NOSIGNAL));
+        if (n < 0) {
+            return false;
+        }
+        if (n == 0) {
+            break;
+        }
+        c->queue_at += (size_t)n;
+        sent += (size_t)n;
+    }
+    if (c->queue.len == c->queue_at) {
+        buf_free(&c->queue);
+        c->queue_at = 0;
+    }
+    return true;
+}
+
+static void send_at_once(struct real_conn *c, struct cursor *k) {
+    while (cursor_skip_empty(k)) {
+        ssize_t n = c->ssl != NULL ? send_tls(c, gather_record(c, *k)) : send_parts_plain(c, k);
+        if (n < 0) {
+            return;
+        }
+        if (n == 0) {
+            queue_rest(c, k);
+            real_conn_watch_open(c);
+            return;
+        }
+        cursor_advance(k, (size_t)n);
+    }
+}
+
+/* A full record goes now; nobody is told of it before the turn ends. */
+static void gather(struct real_conn *c, struct cursor *k) {
+    if (!list_linked(&c->corked)) {
+        list_push_back(&c->rw->corked, &c->corked);
+    }
+    queue_rest(c, k);
+    if (c->queue.len - c->queue_at >= REAL_RECORD_MAX) {
+        send_queue(c);
+    }
+}
+
 static void conn_write(struct world_conn *conn, const struct span *parts, size_t count) {
     struct real_conn *c = (struct real_conn *)(void *)conn;
     if (c->state >= CONN_FLUSHING || c->write_failed) {
         return;
     }
     struct cursor k = {.parts = parts, .count = count};
-    if (c->state == CONN_OPEN && c->queue.len == c->queue_at) {
-        while (cursor_skip_empty(&k)) {
-            ssize_t n = c->ssl != NULL ? send_tls(c, gather_record(c, k)) : send_parts_plain(c, &k);
-            if (n < 0) {
-                return;
-            }
-            if (n == 0) {
-                break;
-            }
-            cursor_advance(&k, (size_t)n);
-        }
-    }
-    if (cursor_skip_empty(&k)) {
-        queue_rest(c, &k);
-        if (c->state == CONN_OPEN) {
-            real_conn_watch_open(c);
-        }
+    bool waits = c->queue.len > c->queue_at, corked = list_linked(&c->corked);
+    if (c->state != CONN_OPEN || (waits && !corked)) {
+        queue_rest(c, &k); /* behind what the socket did not take */
+    } else if (corked || c->write_turn == c->rw->turn) {
+        gather(c, &k);
+    } else {
+        c->write_turn = c->rw->turn;
+        send_at_once(c, &k);
     }
 }
 
@@ -173,34 +214,31 @@ static void finish_flush(struct real_conn *c) {
     real_conn_end(c, WORLD_CLOSE_LOCAL, str_dup("closed"));
 }
 
-void real_conn_flush(struct real_conn *c) {
-    bool had = c->queue.len > c->queue_at;
-    size_t sent = 0;
-    while (c->queue.len > c->queue_at && sent < FLUSH_MAX) {
-        struct span rest = span_bytes(c->queue.ptr + c->queue_at, c->queue.len - c->queue_at);
-        ssize_t n = c->ssl != NULL ? send_tls(c, rest) : sent_plain(c, send(c->fd, rest.ptr, rest.len, MSG_NOSIGNAL));
-        if (n < 0) {
-            return;
-        }
-        if (n == 0) {
-            break;
-        }
-        c->queue_at += (size_t)n;
-        sent += (size_t)n;
-    }
-    if (c->queue.len > c->queue_at) {
-        real_conn_watch_open(c);
+static void flush(struct real_conn *c, bool waited) {
+    if (!send_queue(c)) {
         return;
     }
-    buf_free(&c->queue);
-    c->queue_at = 0;
-    if (c->state == CONN_FLUSHING) {
+    if (c->state == CONN_FLUSHING && c->queue.len == c->queue_at) {
         finish_flush(c);
         return;
     }
     real_conn_watch_open(c);
-    if (had && c->conn.handler->on_drain != NULL) {
+    if (waited && c->queue.len == c->queue_at && c->conn.handler->on_drain != NULL) {
         c->conn.handler->on_drain(c->conn.ctx, &c->conn);
+    }
+}
+
+void real_conn_flush(struct real_conn *c) {
+    flush(c, c->queue.len > c->queue_at);
+}
+
+void real_net_uncork(struct real_world *rw) {
+    size_t count = rw->corked.count; /* who writes because of this waits for the next turn */
+    while (count-- > 0 && !list_empty(&rw->corked)) {
+        struct real_conn *c = LIST_ITEM(list_pop_front(&rw->corked), struct real_conn, corked);
+        if ((c->state == CONN_OPEN || c->state == CONN_FLUSHING) && !c->write_failed) {
+            flush(c, true);
+        }
     }
 }
 

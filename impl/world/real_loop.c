@@ -42,6 +42,7 @@ struct world *real_world_new(struct error *err) {
     list_init(&rw->soon);
     list_init(&rw->deferred);
     list_init(&rw->conns);
+    list_init(&rw->corked);
     list_init(&rw->lingering);
     list_init(&rw->listeners);
     list_init(&rw->fetch_pools);
@@ -130,9 +131,10 @@ static void run_deferred(struct real_world *rw) {
 
 bool real_world_turn(struct world *w, bool block) {
     struct real_world *rw = real_of(w);
-    if (!list_empty(&rw->soon) || !list_empty(&rw->deferred)) {
+    if (!list_empty(&rw->soon) || !list_empty(&rw->deferred) || !list_empty(&rw->corked)) {
         block = false;
     }
+    rw->turn++;
     set_alarm(rw);
     rw->handshake_steps = 0;
     rw->in_uv = true;
@@ -141,6 +143,7 @@ bool real_world_turn(struct world *w, bool block) {
     fire_timers(rw);
     run_soon(rw);
     run_deferred(rw);
+    real_net_uncork(rw);
     return uv_loop_alive(&rw->loop) || rw->timers.count != 0 || !list_empty(&rw->soon) || !list_empty(&rw->deferred);
 }
 
@@ -240,6 +243,7 @@ void real_world_free(struct world *w) {
         close(rw->keylog);
     }
     timer_heap_free(&rw->timers);
+    mem_zero(rw->random, sizeof(rw->random));
     mem_free(rw->read_scratch);
     mem_free(rw->write_scratch);
     mem_free(rw);

@@ -29,10 +29,12 @@ struct real_world {
     struct timer_heap timers;
     struct list soon;     /* struct real_soon */
     struct list deferred; /* struct world_task */
+    uint64_t turn;        /* counts them */
     bool stopped;
     bool in_uv; /* libuv's part of the turn is running */
 
     struct list conns;     /* struct real_conn */
+    struct list corked;    /* struct real_conn: wrote more than once in this turn */
     struct list lingering; /* struct real_conn without an owner */
     struct list listeners; /* struct real_listener */
     struct list fetch_pools;
@@ -47,6 +49,9 @@ struct real_world {
     int handshake_steps; /* in this turn */
     uv_signal_t child_signal;
     bool child_signal_on;
+
+    uint8_t random[512]; /* for short requests: the generator's own price is by the call; what was given out is zero */
+    size_t random_left;  /* of them, at the end */
 
     char *read_scratch;  /* REAL_READ_MAX: bytes on their way to an on_data */
     char *write_scratch; /* REAL_RECORD_MAX: parts on their way to the socket */
@@ -64,6 +69,8 @@ extern const struct world_time_ops real_time_ops;
 extern const struct world_net_ops real_net_ops;
 extern const struct world_process_ops real_process_ops;
 extern const struct world_file_ops real_file_ops;
+
+void real_net_uncork(struct real_world *rw); /* the end of a turn: sends what connections have gathered */
 
 /* Called by real_world_free() */
 void real_net_end(struct real_world *rw);

@@ -4,7 +4,10 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
+
+enum { RANDOM_SHORT = 16 }; /* identifiers, masks, nonces; keys and tokens come from the generator itself */
 
 static uint64_t now_us(void *impl) {
     (void)impl;
@@ -44,8 +47,7 @@ static void undefer(void *impl, struct world_task *task) {
     list_remove(&rw->deferred, &task->link);
 }
 
-static void random_bytes(void *impl, void *out, size_t len) {
-    (void)impl;
+static void generate(void *out, size_t len) {
     char *at = out;
     while (len > 0) {
         int piece = len > 1 << 20 ? 1 << 20 : (int)len;
@@ -57,6 +59,22 @@ static void random_bytes(void *impl, void *out, size_t len) {
         at += piece;
         len -= (size_t)piece;
     }
+}
+
+static void random_bytes(void *impl, void *out, size_t len) {
+    struct real_world *rw = impl;
+    if (len > RANDOM_SHORT) {
+        generate(out, len);
+        return;
+    }
+    if (rw->random_left < len) {
+        generate(rw->random, sizeof(rw->random));
+        rw->random_left = sizeof(rw->random);
+    }
+    uint8_t *from = rw->random + sizeof(rw->random) - rw->random_left;
+    memcpy(out, from, len);
+    mem_zero(from, len);
+    rw->random_left -= len;
 }
 
 /* ---- work: on libuv's threads */

@@ -119,8 +119,9 @@ struct world_conn_handler {
 };
 
 void world_conn_set_handler(struct world_conn *c, const struct world_conn_handler *handler, void *ctx);
-/* Writes the concatenation of the parts, at once while the pipe is free; the rest is copied and queued.
- * Without bound: ask world_conn_pending() and apply your own limit. Ignored when closing. */
+/* Writes the concatenation of the parts: at once while the pipe is free and it is the connection's first write of a
+ * turn of the loop; later ones are copied and leave together, at the latest when the turn ends. What does not leave is
+ * queued. Without bound: ask world_conn_pending() and apply your own limit. Ignored when closing. */
 void world_conn_write(struct world_conn *c, const struct span *parts, size_t count);
 size_t world_conn_pending(const struct world_conn *c);    /* queued bytes not yet given to the system */
 void world_conn_pause(struct world_conn *c, bool paused); /* stop or resume on_data (back-pressure) */

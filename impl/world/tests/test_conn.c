@@ -81,6 +81,79 @@ static void back_pressure_tls(void **state) {
     paused_reader_holds_the_writer(*state, true);
 }
 
+static void count_calls(struct end *e, struct span bytes) {
+    (void)bytes;
+    (*(size_t *)e->user)++;
+}
+
+/* The first write of a turn goes at once, the others together at its end, a record of them at a time. */
+static void a_burst_is_gathered(void **state) {
+    enum { WRITES = 100, LEN = 400 };
+    for (int tls = 0; tls < 2; tls++) {
+        struct bench *b = *state;
+        struct pair p = {0};
+        struct end *server = pair_open(b, &p, tls);
+        size_t calls = 0;
+        server->user = &calls;
+        server->on_data = count_calls;
+        struct buf sent = BUF_INIT;
+        fill(&sent, (size_t)WRITES * LEN);
+        for (size_t i = 0; i < WRITES; i++) {
+            struct span piece = span_sub(buf_span(&sent), i * LEN, LEN);
+            world_conn_write(p.client.c, &piece, 1);
+            assert_true(i > 0 || world_conn_pending(p.client.c) == 0);
+            assert_true(i != 1 || world_conn_pending(p.client.c) == LEN);
+            assert_true(world_conn_pending(p.client.c) < 16 * 1024);
+        }
+        assert_true(world_conn_pending(p.client.c) > 0);
+        assert_int_equal(p.client.drained, 0);
+        TURN_UNTIL(b, server->got.len == sent.len);
+        assert_memory_equal(server->got.ptr, sent.ptr, sent.len);
+        assert_int_equal(world_conn_pending(p.client.c), 0);
+        assert_int_equal(p.client.drained, 1);
+        assert_true(calls <= 4);
+        buf_free(&sent);
+        pair_free(&p);
+    }
+}
+
+static void write_thrice(struct end *e) {
+    for (int i = 0; i < 3; i++) {
+        world_conn_write(e->c, &SPAN("abc"), 1);
+    }
+}
+
+static void a_gathered_burst_and_the_end(void **state) {
+    for (int tls = 0; tls < 2; tls++) {
+        struct bench *b = *state;
+        struct pair p = {0};
+        struct end *server = pair_open(b, &p, tls);
+        write_thrice(&p.client);
+        world_conn_close(p.client.c, 1000);
+        TURN_UNTIL(b, server->closed && p.client.closed);
+        assert_int_equal(server->got.len, 9);
+        assert_int_equal(server->why, WORLD_CLOSE_EOF);
+        pair_free(&p);
+
+        p = (struct pair){0};
+        server = pair_open(b, &p, tls);
+        write_thrice(&p.client);
+        world_conn_abort(p.client.c);
+        p.client.c = NULL;
+        TURN_UNTIL(b, server->closed);
+        assert_true(server->got.len <= 3);
+        pair_free(&p);
+
+        p = (struct pair){0};
+        server = pair_open(b, &p, tls);
+        world_conn_abort(server->c);
+        server->c = NULL;
+        write_thrice(&p.client); /* to somebody who has gone */
+        TURN_UNTIL(b, p.client.closed);
+        pair_free(&p);
+    }
+}
+
 static void pause_itself(struct end *e, struct span bytes) {
     (void)bytes;
     world_conn_pause(e->c, true);
@@ -112,11 +185,6 @@ static void pause_within_on_data(void **state) {
     }
 }
 
-static void count_turn(struct end *e, struct span bytes) {
-    (void)bytes;
-    (*(size_t *)e->user)++;
-}
-
 /* One that floods gets its share of each turn, not more. */
 static void fairness(void **state) {
     struct bench *b = *state;
@@ -131,7 +199,7 @@ static void fairness(void **state) {
     world_conn_write(p.client.c, &all, 1);
     size_t calls = 0;
     flooded->user = &calls;
-    flooded->on_data = count_turn;
+    flooded->on_data = count_calls;
     world_conn_write(quiet.c, &SPAN("me too"), 1);
     TURN_UNTIL(b, p.host.ends[1]->got.len == 6);
     assert_true(flooded->got.len <= 4 * 64 * 1024);
@@ -280,6 +348,8 @@ int main(void) {
         CASE(write_before_open),
         CASE(back_pressure_plain),
         CASE(back_pressure_tls),
+        CASE(a_burst_is_gathered),
+        CASE(a_gathered_burst_and_the_end),
         CASE(pause_within_on_data),
         CASE(fairness),
         CASE(ends_itself),

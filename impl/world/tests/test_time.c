@@ -242,6 +242,17 @@ static void randomness(void **state) {
     world_uuid(b->w, one);
     world_uuid(b->w, two);
     assert_string_not_equal(one, two);
+    enum { DRAWS = 200, LEN = 16 }; /* more than the world keeps ready at a time */
+    uint8_t drawn[DRAWS][LEN], key[64] = {0}, none[64] = {0};
+    for (size_t i = 0; i < DRAWS; i++) {
+        world_random(b->w, drawn[i], LEN);
+        for (size_t k = 0; k < i; k++) {
+            assert_memory_not_equal(drawn[i], drawn[k], LEN);
+        }
+        world_random(b->w, key, i % 5 + 1); /* other lengths between them */
+    }
+    world_random(b->w, key, sizeof(key));
+    assert_memory_not_equal(key, none, sizeof(key));
     size_t hits[6] = {0};
     for (int i = 0; i < 6000; i++) {
         hits[world_random_below(b->w, 6)]++;
