@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -245,10 +246,16 @@ struct machine_time machine_time(void) {
             for (size_t i = 0; i < 8; i++) {
                 t.all += (double)ticks[i] / second;
             }
+            t.busy = t.all - t.stolen - (double)(ticks[3] + ticks[4]) / second;
         }
         fclose(f);
     }
     return t;
+}
+
+bool process_urgent(bool on) {
+    const struct sched_param param = {.sched_priority = on ? 1 : 0};
+    return sched_setscheduler(0, on ? SCHED_RR | SCHED_RESET_ON_FORK : SCHED_OTHER, &param) == 0;
 }
 
 uint64_t clock_ns(void) {

@@ -33,12 +33,17 @@ uint64_t process_descriptors(int64_t pid);
 bool process_exists(int64_t pid);
 char *process_name(int64_t pid); /* as ps shows it; mem_free() it */
 
-/* Seconds of all processors since the machine started, and how many of them its host gave to somebody else: while that
- * happens every process stands still, however short its queue. */
+/* Seconds of all processors since the machine started; how many of them somebody worked, and how many its host gave to
+ * somebody else: while that happens every process stands still, however short its queue. */
 struct machine_time {
-    double all, stolen;
+    double all, busy, stolen;
 };
 struct machine_time machine_time(void);
+
+/* While on, this process runs at once when it has something to do, whatever else is busy, if the system allows it
+ * (root, or CAP_SYS_NICE); its children do not. For what measures latencies and shares processors with what it
+ * measures: its own waits would count as theirs. */
+bool process_urgent(bool on);
 
 uint64_t clock_ns(void); /* monotonic */
 double clock_s(void);

@@ -120,6 +120,19 @@ static bool send_all(struct stream *s, struct error *err) {
     return true;
 }
 
+/* As many jobs at once as `window` nodes make. */
+static bool send_closed(struct stream *s, size_t window, struct error *err) {
+    for (size_t i = 0; i < s->count && s->trouble == NULL; i++) {
+        while (s->sent * s->per_job - s->ends >= window && s->trouble == NULL) {
+            if (!tick(s, err)) {
+                return false;
+            }
+        }
+        send_job(s, &s->jobs[i], clock_s());
+    }
+    return true;
+}
+
 /* Each request has its time-out. */
 static bool await_answers(struct stream *s, struct error *err) {
     bool ok = true;
@@ -140,12 +153,15 @@ static bool await_ends(struct stream *s, struct error *err) {
             return false;
         }
     }
+    return true;
+}
+
+static void note_latencies(struct stream *s) {
     for (size_t i = 0; s->stored != NULL && i < s->count; i++) {
         for (size_t n = 0; n < s->per_job; n++) {
             histogram_record(&s->latency, (uint64_t)((s->jobs[i].end_s[n] - s->jobs[i].due_s) * 1e6));
         }
     }
-    return true;
 }
 
 /* ---- what became of them */
@@ -271,12 +287,30 @@ bool steady_measure(const struct steady_opts *opts, struct steady *out, struct e
     struct stream *s = stream_new(opts);
     bool ok = opts->database == NULL || (s->stored = stored_open(opts->database, err)) != NULL;
     const struct machine_time before = machine_time();
+    process_urgent(true);
     ok = ok && send_all(s, err);
     ok = await_answers(s, ok ? err : NULL) && ok && await_ends(s, err);
+    process_urgent(false);
     const struct machine_time after = machine_time();
-    ok = ok && note_all(s, err);
+    if (ok) {
+        note_latencies(s);
+        ok = note_all(s, err);
+    }
     *out = result(s);
-    out->stolen = after.all > before.all ? (after.stolen - before.stolen) / (after.all - before.all) : 0;
+    const double all = after.all - before.all;
+    out->busy = all > 0 ? (after.busy - before.busy) / all : 0;
+    out->stolen = all > 0 ? (after.stolen - before.stolen) / all : 0;
+    stream_free(s);
+    return ok;
+}
+
+bool steady_saturate(const struct steady_opts *opts, double *rate, struct error *err) {
+    struct stream *s = stream_new(opts);
+    bool ok = (s->stored = stored_open(opts->database, err)) != NULL;
+    const double begin = clock_s();
+    ok = ok && send_closed(s, (size_t)opts->per_second, err);
+    ok = await_answers(s, ok ? err : NULL) && ok && await_ends(s, err);
+    *rate = (double)s->ends / (clock_s() - begin);
     stream_free(s);
     return ok;
 }

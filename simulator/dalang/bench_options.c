@@ -68,18 +68,19 @@ const struct command_line *bench_broker_line(struct bench_broker_args *a) {
 const struct command_line *bench_jobs_line(struct bench_jobs_args *a) {
     static struct bench_jobs_args unused;
     static struct option table[OPTIONS_MAX];
-    static struct command_line cl = {"dalang bench jobs",
-                                     "[--target URL --token FILE --ca FILE [--pid N] [--database FILE]] [OPTIONS]",
-                                     "what tasks and Puppet runs cost a whole stack",
-                                     "Jobs of 100, 1,000 … nodes: time until a client sees the first and the last "
-                                     "result, processor time, memory and\n"
-                                     "disk of the orchestrator per node, beside what SQLite alone takes to record as "
-                                     "much. Then small jobs at half of\n"
-                                     "the largest one's rate: how long a node takes, from when it was due until its "
-                                     "result is stored, when nothing\n"
-                                     "queues. Without --target it starts "
-                                     "a stack with virtual agents and an orchestrator in a process of its own.",
-                                     table};
+    static struct command_line cl = {
+        "dalang bench jobs", "[--target URL --token FILE --ca FILE [--pid N] [--database FILE]] [OPTIONS]",
+        "what tasks and Puppet runs cost a whole stack",
+        "Jobs of 100, 1,000 … nodes: time until a client sees the first and the last "
+        "result, processor time, memory and\n"
+        "disk of the orchestrator per node, beside what SQLite alone takes to record as "
+        "much. Then jobs of twenty: as\n"
+        "many as it takes, and at half of that rate how long a node takes, from when it was "
+        "due until its result is\n"
+        "stored, when nothing queues. Without --target it starts a stack with virtual "
+        "agents and an orchestrator in a\n"
+        "process of its own.",
+        table};
     a = a != NULL ? a : &unused;
     size_t n = 0;
     table[n++] =
@@ -93,7 +94,7 @@ const struct command_line *bench_jobs_line(struct bench_jobs_args *a) {
     table[n++] = (struct option){OPTION_UINT, "rounds", 0, "N", "Jobs of each size and streams, the best counts; 3.",
                                  &a->rounds};
     table[n++] = (struct option){
-        OPTION_UINT, "stream", 0, "N", "Nodes per second of the stream, to compare; half of what the largest job did.",
+        OPTION_UINT, "stream", 0, "N", "Nodes per second of the stream, to compare; half of what it takes.",
         &a->stream};
     table[n++] = (struct option){OPTION_FLAG, "quick", 'q', NULL, "A tenth of the nodes, one round.", &a->quick};
     table[n++] = (struct option){OPTION_FLAG, "no-puppet", 0, NULL, "Tasks only.", &a->no_puppet};
