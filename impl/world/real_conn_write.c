@@ -167,14 +167,15 @@ static void send_at_once(struct real_conn *c, struct cursor *k) {
     }
 }
 
-/* A full record goes now; nobody is told of it before the turn ends. */
+/* A full record goes now. What the socket does not take is gathered no longer: it waits. */
 static void gather(struct real_conn *c, struct cursor *k) {
     if (!list_linked(&c->corked)) {
         list_push_back(&c->rw->corked, &c->corked);
     }
     queue_rest(c, k);
-    if (c->queue.len - c->queue_at >= REAL_RECORD_MAX) {
-        send_queue(c);
+    if (c->queue.len - c->queue_at >= REAL_RECORD_MAX && send_queue(c) && c->queue.len > c->queue_at) {
+        list_remove(&c->rw->corked, &c->corked);
+        real_conn_watch_open(c);
     }
 }
 
@@ -195,9 +196,10 @@ static void conn_write(struct world_conn *conn, const struct span *parts, size_t
     }
 }
 
+/* What is gathered does not wait for the peer. */
 static size_t conn_pending(const struct world_conn *conn) {
     const struct real_conn *c = (const struct real_conn *)(const void *)conn;
-    return c->queue.len - c->queue_at;
+    return list_linked(&c->corked) ? 0 : c->queue.len - c->queue_at;
 }
 
 /* Everything queued is sent: says so to the peer. */
@@ -237,7 +239,7 @@ void real_net_uncork(struct real_world *rw) {
     while (count-- > 0 && !list_empty(&rw->corked)) {
         struct real_conn *c = LIST_ITEM(list_pop_front(&rw->corked), struct real_conn, corked);
         if ((c->state == CONN_OPEN || c->state == CONN_FLUSHING) && !c->write_failed) {
-            flush(c, true);
+            flush(c, false);
         }
     }
 }

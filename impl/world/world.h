@@ -120,10 +120,10 @@ struct world_conn_handler {
 
 void world_conn_set_handler(struct world_conn *c, const struct world_conn_handler *handler, void *ctx);
 /* Writes the concatenation of the parts: at once while the pipe is free and it is the connection's first write of a
- * turn of the loop; later ones are copied and leave together, at the latest when the turn ends. What does not leave is
- * queued. Without bound: ask world_conn_pending() and apply your own limit. Ignored when closing. */
+ * turn of the loop; later ones are copied and leave together, at the latest when the turn ends. What the system does
+ * not take is queued. Without bound: ask world_conn_pending() and apply your own limit. Ignored when closing. */
 void world_conn_write(struct world_conn *c, const struct span *parts, size_t count);
-size_t world_conn_pending(const struct world_conn *c);    /* queued bytes not yet given to the system */
+size_t world_conn_pending(const struct world_conn *c);    /* queued bytes that the system did not take */
 void world_conn_pause(struct world_conn *c, bool paused); /* stop or resume on_data (back-pressure) */
 /* Ends in order: sends what is queued, then closes; on_close(LOCAL) follows, at most flush_ms later. */
 void world_conn_close(struct world_conn *c, uint64_t flush_ms);
