@@ -138,6 +138,8 @@ static void jobs_of_a_stack(void **state) {
                                        "puppet_cpu_per_node",
                                        "sqlite_cpu_per_node",
                                        "sqlite_disk_per_node",
+                                       "most_nodes_per_second",
+                                       "half_busy",
                                        "half_answer_p99",
                                        "half_nodes_per_second",
                                        "half_p50",
