@@ -229,7 +229,7 @@ static double tail_ms(const struct steady *s) {
 }
 
 /* The most tasks per second that the stack takes in small jobs; without its database, what the largest job did. */
-static bool find_most(struct run *r, size_t column, struct steady_opts *opts, double *most) {
+static bool find_most(struct run *r, size_t column, const struct steady_opts *opts, double *most) {
     if (r->database == NULL || r->b->stream > 0) {
         return true;
     }

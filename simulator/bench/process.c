@@ -253,9 +253,9 @@ struct machine_time machine_time(void) {
     return t;
 }
 
-bool process_urgent(bool on) {
+void process_urgent(bool on) {
     const struct sched_param param = {.sched_priority = on ? 1 : 0};
-    return sched_setscheduler(0, on ? SCHED_RR | SCHED_RESET_ON_FORK : SCHED_OTHER, &param) == 0;
+    sched_setscheduler(0, on ? SCHED_RR | SCHED_RESET_ON_FORK : SCHED_OTHER, &param);
 }
 
 uint64_t clock_ns(void) {

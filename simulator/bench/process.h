@@ -43,7 +43,7 @@ struct machine_time machine_time(void);
 /* While on, this process runs at once when it has something to do, whatever else is busy, if the system allows it
  * (root, or CAP_SYS_NICE); its children do not. For what measures latencies and shares processors with what it
  * measures: its own waits would count as theirs. */
-bool process_urgent(bool on);
+void process_urgent(bool on);
 
 uint64_t clock_ns(void); /* monotonic */
 double clock_s(void);

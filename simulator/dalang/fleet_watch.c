@@ -94,6 +94,12 @@ static void note(struct fleet_watch *v) {
     note_outages(v);
 }
 
+/* Whoever acts on what a look has told finds the same in the report. */
+static void look_and_note(struct fleet_watch *v) {
+    look(v);
+    note(v);
+}
+
 /* ---- the status line */
 
 static double ms(const struct histogram *h, double percent) {
@@ -124,8 +130,7 @@ static void print_status(struct fleet_watch *v) {
 
 static void on_look(void *ctx) {
     struct fleet_watch *v = ctx;
-    look(v);
-    note(v);
+    look_and_note(v);
     if (++v->looks % LOOKS_PER_STATUS == 0) {
         if (v->terminal) {
             print_status(v);
@@ -141,8 +146,7 @@ static void serve_metrics(void *ctx, struct http_exchange *ex, const struct http
     struct fleet_watch *v = ctx;
     struct buf text = BUF_INIT;
     (void)route;
-    look(v);
-    note(v); /* who ends the fleet because of what it reads here finds the same in the report */
+    look_and_note(v);
     tally_prometheus(v->now, &text);
     http_respond(ex, 200, "text/plain; version=0.0.4; charset=utf-8", buf_span(&text));
     buf_free(&text);
@@ -206,8 +210,7 @@ void fleet_watch_free(struct fleet_watch *v) {
 }
 
 void fleet_watch_before_end(struct fleet_watch *v) {
-    look(v);
-    note(v);
+    look_and_note(v);
     world_timer_stop(v->world, &v->timer);
     v->ended = true;
     v->end_us = world_now_us(v->world);
