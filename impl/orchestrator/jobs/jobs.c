@@ -37,6 +37,9 @@ void job_enter(struct job *j, enum job_state state) {
     j->entered_ms[state] = now;
     j->finished_ms = job_state_final(state) ? now : 0;
     job_mark(j);
+    if (job_state_final(state)) { /* what clients wait for */
+        store_hasten(j->engine->store);
+    }
 }
 
 /* ---------------------------------------------------------------------------------------- events and watchers */
@@ -323,5 +326,6 @@ void engine_stop(struct engine *e, int64_t job, bool force,
         world_defer(e->world, &a->task, stop_durable, a);
     } else {
         store_after(e->store, &a->waiter, stop_durable, a);
+        store_hasten(e->store);
     }
 }

@@ -163,6 +163,7 @@ static void fire(struct entry *e, int64_t now_ms) {
                                                                           .next_ms = e->next_ms,
                                                                           .last_error = SPAN(SUBMIT_BROKEN)});
     store_after(s->store, &e->written, submit, e);
+    store_hasten(s->store);
 }
 
 static void look(void *ctx) {

@@ -8,13 +8,14 @@ enum {
     LOCKED_RETRY_MS = 20,      /* another program has the database: try again soon … */
     LOCKED_PATIENCE_MS = 1000, /* … and only then call it a failure */
     OPS_KEEP = 1 << 20,        /* a larger buffer is given back after the commit */
-    REST_TIMES = 4,            /* after a transaction the standing batch rests so many times as long as that took, */
-    REST_MAX_US = 4000,        /* at most this long */
+    GATHER_US = 4000,          /* so long the standing batch waits for company */
+    REST_MAX_US = 4000,        /* after a transaction it rests as long as that took, at most this long */
     CHECKPOINT_PAGES = 1000,   /* of the log */
     VIRTUAL_COST_US = 300,     /* of a transaction in simulated time */
 };
 
 static void flush(void *ctx);
+static void schedule(struct store *s);
 
 /* ---------------------------------------------------------------------------------------- what is read meanwhile */
 
@@ -153,12 +154,9 @@ static void put_back_own(struct store *s) {
     list_move_all(&s->committing, &s->commit.own);
 }
 
-/* A transaction costs the machine a sync. Were there one for every few answers of agents, a service at half load would
- * do little else, and a slow disk would be asked as often as a fast one. */
 static void rest(struct store *s) {
-    uint64_t now = world_now_us(s->world), pause = (now - s->commit.begin_us) * REST_TIMES;
+    const uint64_t now = world_now_us(s->world), pause = now - s->commit.begin_us;
     s->rest_until_us = now + (pause < REST_MAX_US ? pause : REST_MAX_US);
-    world_timer_stop(s->world, &s->rest_timer);
 }
 
 static void committed(struct store *s) {
@@ -221,7 +219,7 @@ static void look_for_more(struct store *s) {
     if (!list_empty(&s->committing)) {
         store_flush_now(s);
     } else if (store_pending(s)) {
-        store_want_flush(s);
+        schedule(s);
     }
 }
 
@@ -264,6 +262,8 @@ static void collect(struct store *s, bool probe) {
     if (s->prepare != NULL) {
         s->prepare(s->prepare_ctx);
     }
+    s->wanted_us = 0;
+    world_timer_stop(s->world, &s->due_timer);
     struct buf spare = c->standing.ops;
     c->standing.ops = s->standing.ops;
     s->standing.ops = spare;
@@ -317,7 +317,9 @@ static void flush(void *ctx) {
     if (error_is_set(&s->error) || s->db == NULL) {
         store_finish_own(s, &s->committing, &s->error);
         store_tell_finished(s, true);
-    } else if (store_pending(s) && s->locked_since_us == 0) {
+    } else if (!store_pending(s)) {
+        s->wanted_us = 0; /* somebody hastened what was not written after all */
+    } else if (s->locked_since_us == 0) {
         store_commit_now(s, false);
     }
 }
@@ -326,18 +328,36 @@ void store_flush_now(struct store *s) {
     world_defer(s->world, &s->flush_task, flush, s);
 }
 
-static void rested(void *ctx) {
+static void due(void *ctx) {
     store_flush_now(ctx);
 }
 
-void store_want_flush(struct store *s) {
-    if (s->commit.phase != COMMIT_NONE || list_linked(&s->flush_task.link) || s->rest_timer.place != 0) {
-        return;
+/* A transaction costs the machine a sync. Were there one for every few answers of agents, a service at half load would
+ * do little else; and without a rest a slow disk would have no time for anybody else. */
+static void schedule(struct store *s) {
+    if (s->commit.phase != COMMIT_NONE || list_linked(&s->flush_task.link)) {
+        return; /* its end looks for more; it comes in this turn */
     }
-    uint64_t now = world_now_us(s->world);
-    if (s->rest_until_us <= now) {
+    const uint64_t now = world_now_us(s->world);
+    const uint64_t due_us = s->wanted_us > s->rest_until_us ? s->wanted_us : s->rest_until_us;
+    if (due_us <= now) {
         store_flush_now(s);
     } else {
-        world_timer_start(s->world, &s->rest_timer, (s->rest_until_us - now + 999) / 1000, rested, s);
+        world_timer_start(s->world, &s->due_timer, (due_us - now + 999) / 1000, due, s);
+    }
+}
+
+void store_want_flush(struct store *s) {
+    if (s->wanted_us == 0) {
+        s->wanted_us = world_now_us(s->world) + GATHER_US;
+        schedule(s);
+    }
+}
+
+void store_hasten(struct store *s) {
+    const uint64_t now = world_now_us(s->world);
+    if (s->wanted_us == 0 || s->wanted_us > now) {
+        s->wanted_us = now;
+        schedule(s);
     }
 }

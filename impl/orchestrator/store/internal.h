@@ -103,8 +103,9 @@ struct store {
     void (*prepare)(void *ctx);
     void *prepare_ctx;
     struct timer retry_timer;
-    uint64_t rest_until_us;  /* the standing batch's pause */
-    struct timer rest_timer; /* its end, when something waits for it */
+    uint64_t wanted_us;     /* from when on the standing batch is to be written; 0: nothing stands in it */
+    uint64_t rest_until_us; /* not before */
+    struct timer due_timer; /* when it is to be, and no transaction is under way */
     int64_t next_id[STORE_SEQUENCES];
     int64_t horizon;
     struct store_backup *backup;
@@ -129,7 +130,7 @@ void store_commit_wait(struct store *s);            /* for the one under way, th
 void store_commit_drop(struct store *s);            /* nobody is told anything any more */
 bool store_pending(const struct store *s);
 void store_flush_now(struct store *s);
-void store_want_flush(struct store *s); /* nobody waits for it: after the pause */
+void store_want_flush(struct store *s); /* nobody waits for it: after a while */
 void store_finish_own(struct store *s, struct list *own, const struct error *why); /* NULL: as each went */
 void store_tell_finished(struct store *s, bool tell);
 

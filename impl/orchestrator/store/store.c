@@ -250,7 +250,7 @@ void store_abandon(struct store *s) {
         return;
     }
     world_timer_stop(s->world, &s->retry_timer);
-    world_timer_stop(s->world, &s->rest_timer);
+    world_timer_stop(s->world, &s->due_timer);
     world_undefer(s->world, &s->flush_task);
     world_undefer(s->world, &s->open_task);
     store_commit_drop(s);

@@ -7,8 +7,8 @@
  * and an event is visible when its transaction has ended and never lost after that.
  *   - The standing batch, store_standing(): what the engine writes about work that is going on. It cannot be refused;
  * when the database fails it is kept and tried again until it works. Syncs are dear, so it does not ask for one in
- * every turn: after a transaction that took t it rests for 4 t, at most 4 ms, unless a batch of somebody's own takes
- * it along.
+ * every turn: it waits 4 ms for company, or until store_hasten() says that somebody waits for what stands in it; and
+ * after a transaction that took t it rests for t, at most 4 ms. A batch of somebody's own takes it along.
  *   - A batch of one's own, store_batch_new() … store_commit(): commits or fails as a whole, and tells. When the
  * transaction fails it is dropped. What must be acknowledged (a 202) uses one: answer in its done callback.
  *
@@ -70,6 +70,8 @@ struct store_waiter {
     uint64_t ticket;
 };
 void store_after(struct store *s, struct store_waiter *w, void (*run)(void *ctx), void *ctx);
+/* Somebody waits for what stands in the standing batch by the end of this turn: no waiting for company. */
+void store_hasten(struct store *s);
 void store_unwait(struct store *s, struct store_waiter *w);
 
 /* Fresh ids: 1, 2, 3 …; never given out again once a commit held them, also after pruning and restarts.

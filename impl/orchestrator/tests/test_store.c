@@ -434,24 +434,54 @@ static void make_normal(struct fixture *f) {
 }
 
 /* How long an event of the standing batch waits for its commit. */
-static uint64_t event_wait_us(struct fixture *f) {
+static uint64_t event_wait_us(struct fixture *f, bool hasten) {
     const uint64_t begin = sim_now_us(f->sim);
     put_event(f, 1, 0, EVENT_NODE_RUNNING, "{}");
+    if (hasten) {
+        store_hasten(f->store);
+    }
     settle(f);
     return sim_now_us(f->sim) - begin;
 }
 
-enum { TRANSACTION_US = 300 }; /* without what make_slow() adds */
+enum { TRANSACTION_US = 300, GATHER_US = 4000 }; /* a transaction without what make_slow() adds */
+
+static void the_standing_batch_waits_for_company(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(event_wait_us(f, false), GATHER_US + TRANSACTION_US);
+    const uint64_t begin = sim_now_us(f->sim);
+    put_event(f, 1, 0, EVENT_NODE_RUNNING, "{}");
+    sim_run(f->sim, begin + GATHER_US - 1000);
+    assert_int_equal(event_wait_us(f, false), 1000 + TRANSACTION_US); /* from the first on */
+    assert_int_equal(events_from(f, 1, 0, -1), 3);
+}
+
+static void what_is_waited_for_goes_at_once(void **state) {
+    struct fixture *f = *state;
+    assert_int_equal(event_wait_us(f, true), TRANSACTION_US);
+    sim_run(f->sim, sim_now_us(f->sim) + SIM_SECOND);
+    put_event(f, 1, 0, EVENT_NODE_RUNNING, "{}");
+    sim_run(f->sim, sim_now_us(f->sim) + 1000);
+    assert_int_equal(event_wait_us(f, true), TRANSACTION_US); /* what gathered goes with it */
+    assert_int_equal(events_from(f, 1, 0, -1), 3);
+}
+
+static void hastening_nothing_leaves_nothing_behind(void **state) {
+    struct fixture *f = *state;
+    store_hasten(f->store);
+    sim_run(f->sim, sim_now_us(f->sim) + SIM_SECOND);
+    assert_int_equal(event_wait_us(f, false), GATHER_US + TRANSACTION_US);
+}
 
 static void the_standing_batch_rests_after_a_slow_transaction(void **state) {
     struct fixture *f = *state;
-    static const uint64_t cases[][2] = {{0, 2000}, {450, 3000}, {700, 4000}, {1700, 4000}, {1000000, 4000}};
+    static const uint64_t cases[][2] = {{0, 1000}, {450, 1000}, {1700, 2000}, {2500, 3000}, {1000000, 4000}};
     make_slow(f, 0);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         sim_run(f->sim, sim_now_us(f->sim) + SIM_SECOND);
         slow.transaction_us = cases[i][0];
-        assert_int_equal(event_wait_us(f), TRANSACTION_US); /* it has rested: at once */
-        assert_int_equal(event_wait_us(f), cases[i][1] + TRANSACTION_US);
+        assert_int_equal(event_wait_us(f, true), TRANSACTION_US); /* it has rested: at once */
+        assert_int_equal(event_wait_us(f, true), cases[i][1] + TRANSACTION_US);
     }
     make_normal(f);
 }
@@ -459,7 +489,7 @@ static void the_standing_batch_rests_after_a_slow_transaction(void **state) {
 static void an_own_batch_does_not_wait_and_takes_the_standing_one_along(void **state) {
     struct fixture *f = *state;
     make_slow(f, 2000);
-    assert_int_equal(event_wait_us(f), TRANSACTION_US);
+    assert_int_equal(event_wait_us(f, true), TRANSACTION_US);
     const uint64_t begin = sim_now_us(f->sim);
     put_event(f, 1, 0, EVENT_NODE_RUNNING, "{}");
     commit_job(f, "mira", 1000);
@@ -698,6 +728,9 @@ int main(void) {
         cmocka_unit_test_setup_teardown(jobs_are_paged_sorted_and_filtered, setup, teardown),
         cmocka_unit_test_setup_teardown(ids_never_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(pruning_takes_finished_old_jobs_only, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_standing_batch_waits_for_company, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_waited_for_goes_at_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(hastening_nothing_leaves_nothing_behind, setup, teardown),
         cmocka_unit_test_setup_teardown(the_standing_batch_rests_after_a_slow_transaction, setup, teardown),
         cmocka_unit_test_setup_teardown(an_own_batch_does_not_wait_and_takes_the_standing_one_along, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_refuses_and_recovers, setup, teardown),

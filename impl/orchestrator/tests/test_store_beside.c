@@ -158,6 +158,7 @@ static struct store_batch *own_batch(struct beside *b, int64_t day) {
 /* Until the first transaction is under way: its writes are collected, none can be read. */
 static void begin(struct beside *b) {
     put_event(b);
+    store_hasten(b->store);
     if (b->sim != NULL) {
         sim_run(b->sim, sim_now_us(b->sim) + 100);
     } else {
