@@ -12,7 +12,8 @@ struct bench_jobs {
     const char *self, *orchestrator; /* programs */
     size_t nodes;                    /* jobs of 100, 1,000 … up to this many */
     unsigned rounds;                 /* the best of so many jobs of each size */
-    double stream;                   /* nodes per second of the steady stream; 0: half of what it takes */
+    unsigned streams;                /* the best of so many steady streams at half load */
+    double stream;                   /* nodes per second of one; 0: half of what the stack takes */
     bool no_puppet, no_floor, no_steady;
     /* A running stack instead of our own; url NULL: none. */
     const char *url, *token_file, *ca, *database; /* database may be NULL: disk is not measured */

@@ -167,21 +167,23 @@ static int broker_action(int argc, char *const argv[]) {
 
 /* ---- jobs */
 
-enum { NODES_MAX = 100000 };
+enum { NODES_MAX = 100000, STREAMS_MAX = 1000 };
 
 static bool check_jobs(void *args, struct error *err) {
     struct bench_jobs_args *a = args;
     const bool given = a->target != NULL;
     if (a->quick) {
         a->nodes = a->nodes >= 10 ? a->nodes / 10 : 1;
-        a->rounds = 1;
+        a->rounds = a->streams = 1;
     }
     return ((given == (a->token != NULL) && given == (a->ca != NULL)) ||
             error_set(err, "usage", given ? "--target needs --token and --ca" : "--token and --ca are for --target")) &&
            (given || (a->pid == 0 && a->database == NULL) ||
             error_set(err, "usage", "--pid and --database are for --target")) &&
            ((a->nodes > 0 && a->nodes <= NODES_MAX) || error_set(err, "usage", "--nodes must be 1 to %d", NODES_MAX)) &&
-           (a->rounds > 0 || error_set(err, "usage", "--rounds must be at least 1"));
+           (a->rounds > 0 || error_set(err, "usage", "--rounds must be at least 1")) &&
+           ((a->streams > 0 && a->streams <= STREAMS_MAX) ||
+            error_set(err, "usage", "--streams must be 1 to %d", STREAMS_MAX));
 }
 
 static bool run_jobs(void *args, struct world *w, const char *dir, json_t *report, struct error *err) {
@@ -194,6 +196,7 @@ static bool run_jobs(void *args, struct world *w, const char *dir, json_t *repor
         .orchestrator = orchestrator,
         .nodes = a->nodes,
         .rounds = (unsigned)a->rounds,
+        .streams = (unsigned)a->streams,
         .stream = (double)a->stream,
         .no_puppet = a->no_puppet,
         .no_floor = a->no_floor,
@@ -212,7 +215,7 @@ static bool run_jobs(void *args, struct world *w, const char *dir, json_t *repor
 }
 
 static int jobs_action(int argc, char *const argv[]) {
-    struct bench_jobs_args a = {.nodes = 10000, .rounds = 3};
+    struct bench_jobs_args a = {.nodes = 10000, .rounds = 3, .streams = 9};
     const struct bench bench = {bench_jobs_line(&a), "What jobs cost", &a.output, &a, check_jobs, run_jobs};
     return measure(&bench, argc, argv);
 }

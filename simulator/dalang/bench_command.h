@@ -21,7 +21,7 @@ struct bench_jobs_args {
     struct bench_output output;
     bool quick, no_floor, no_puppet, no_steady;
     const char *target, *token, *ca, *database;
-    uint64_t pid, nodes, rounds, stream;
+    uint64_t pid, nodes, rounds, streams, stream;
 };
 
 struct bench_storage_args {

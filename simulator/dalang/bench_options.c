@@ -91,8 +91,9 @@ const struct command_line *bench_jobs_line(struct bench_jobs_args *a) {
     table[n++] = (struct option){OPTION_STRING, "database", 0, "FILE", "Its SQLite file.", &a->database};
     table[n++] = (struct option){OPTION_HEADING, NULL, 0, NULL, "Sizes", NULL};
     table[n++] = (struct option){OPTION_UINT, "nodes", 'n', "N", "Nodes of the largest job; 10000.", &a->nodes};
-    table[n++] = (struct option){OPTION_UINT, "rounds", 0, "N", "Jobs of each size and streams, the best counts; 3.",
-                                 &a->rounds};
+    table[n++] = (struct option){OPTION_UINT, "rounds", 0, "N", "Jobs of each size, the best counts; 3.", &a->rounds};
+    table[n++] =
+        (struct option){OPTION_UINT, "streams", 0, "N", "Streams at half load, the best counts; 9.", &a->streams};
     table[n++] = (struct option){
         OPTION_UINT, "stream", 0, "N", "Nodes per second of the stream, to compare; half of what it takes.",
         &a->stream};

@@ -128,7 +128,7 @@ static void broker_against_another_with_a_storm(void **state) {
 
 static void jobs_of_a_stack(void **state) {
     (void)state;
-    json_t *r = report_of(ARGUMENTS("jobs", "-n", "12", "--rounds", "1", "--json"));
+    json_t *r = report_of(ARGUMENTS("jobs", "-n", "12", "--rounds", "1", "--streams", "3", "--json"));
     expect_columns(r, 1);
     static const char *const keys[] = {"task_seconds",
                                        "task_first_seconds",
@@ -144,7 +144,8 @@ static void jobs_of_a_stack(void **state) {
                                        "half_nodes_per_second",
                                        "half_p50",
                                        "half_p99",
-                                       "half_tail"};
+                                       "half_tail",
+                                       "half_tail_middle"};
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
         assert_true(value(r, keys[i], 0) > 0);
     }
@@ -229,6 +230,7 @@ static void wrong_command_lines(void **state) {
         {{"jobs", "--pid", "1"}, 2, "dalang bench jobs: --pid and --database are for --target\n"},
         {{"jobs", "-n", "0"}, 2, "dalang bench jobs: --nodes must be 1 to 100000\n"},
         {{"jobs", "--rounds", "0"}, 2, "dalang bench jobs: --rounds must be at least 1\n"},
+        {{"jobs", "--streams", "0"}, 2, "dalang bench jobs: --streams must be 1 to 1000\n"},
         {{"storage", "-j", "0"}, 2, "dalang bench storage: --jobs, --nodes and --requests must be at least 1\n"},
         {{"storage", "-n", "100000"}, 2, "dalang bench storage: --jobs times --nodes must be at most 10,000,000\n"},
         {{"simulate", "-b", "0"}, 2, "dalang bench simulate: --agents, --busy-agents and --for must not be 0\n"},
