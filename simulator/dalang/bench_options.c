@@ -97,7 +97,8 @@ const struct command_line *bench_jobs_line(struct bench_jobs_args *a) {
     table[n++] = (struct option){
         OPTION_UINT, "stream", 0, "N", "Nodes per second of the stream, to compare; half of what it takes.",
         &a->stream};
-    table[n++] = (struct option){OPTION_FLAG, "quick", 'q', NULL, "A tenth of the nodes, one round.", &a->quick};
+    table[n++] =
+        (struct option){OPTION_FLAG, "quick", 'q', NULL, "A tenth of the nodes, one round, one stream.", &a->quick};
     table[n++] = (struct option){OPTION_FLAG, "no-puppet", 0, NULL, "Tasks only.", &a->no_puppet};
     table[n++] = (struct option){OPTION_FLAG, "no-floor", 0, NULL, "Without SQLite alone.", &a->no_floor};
     table[n++] = (struct option){OPTION_FLAG, "no-steady", 0, NULL, "Without the stream at half load.", &a->no_steady};

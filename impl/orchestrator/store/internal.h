@@ -103,7 +103,7 @@ struct store {
     void (*prepare)(void *ctx);
     void *prepare_ctx;
     struct timer retry_timer;
-    uint64_t wanted_us;     /* from when on the standing batch is to be written; 0: nothing stands in it */
+    uint64_t wanted_us;     /* from when on what came since the last transaction is to be written; 0: nothing came */
     uint64_t rest_until_us; /* not before */
     struct timer due_timer; /* when it is to be, and no transaction is under way */
     int64_t next_id[STORE_SEQUENCES];

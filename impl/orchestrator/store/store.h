@@ -70,9 +70,9 @@ struct store_waiter {
     uint64_t ticket;
 };
 void store_after(struct store *s, struct store_waiter *w, void (*run)(void *ctx), void *ctx);
+void store_unwait(struct store *s, struct store_waiter *w);
 /* Somebody waits for what stands in the standing batch by the end of this turn: no waiting for company. */
 void store_hasten(struct store *s);
-void store_unwait(struct store *s, struct store_waiter *w);
 
 /* Fresh ids: 1, 2, 3 …; never given out again once a commit held them, also after pruning and restarts.
  * Job, plan job, schedule and task-target each have their sequence; job events and plan events share one. */

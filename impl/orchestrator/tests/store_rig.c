@@ -20,24 +20,24 @@ void store_rig_on_health(void *ctx, const struct error *err) {
     snprintf(f->kind, sizeof f->kind, "%s", err != NULL ? err->kind : "");
 }
 
-void store_rig_open(struct store_rig *f) {
-    struct store_opts opts = {
-        .path = STORE_RIG_PATH, .on_open = store_rig_on_open, .on_health = store_rig_on_health, .ctx = f};
-    struct error err = ERROR_INIT;
-    f->store = store_new(f->w, &opts, &err);
-    assert_non_null(f->store);
-    f->healthy = true;
-}
-
 bool store_rig_is_open(void *ctx) {
     return ((struct store_rig *)ctx)->opens > 0;
 }
 
+void store_rig_open(struct store_rig *f) {
+    struct store_opts opts = {
+        .path = STORE_RIG_PATH, .on_open = store_rig_on_open, .on_health = store_rig_on_health, .ctx = f};
+    struct error err = ERROR_INIT;
+    f->opens = 0;
+    f->store = store_new(f->w, &opts, &err);
+    assert_non_null(f->store);
+    f->healthy = true;
+    assert_true(sim_run_until(f->sim, SIM_SECOND, store_rig_is_open, f));
+}
+
 void store_rig_reopen(struct store_rig *f) {
     store_finish(f->store);
-    f->opens = 0;
     store_rig_open(f);
-    assert_true(sim_run_until(f->sim, SIM_SECOND, store_rig_is_open, f));
 }
 
 void store_rig_begin(struct store_rig *f, uint64_t seed) {
@@ -46,7 +46,6 @@ void store_rig_begin(struct store_rig *f, uint64_t seed) {
     f->w = sim_host(f->sim, "orchestrator");
     assert_true(world_file_mkdir(f->w, "/var/lib", 0755, true, NULL));
     store_rig_open(f);
-    assert_true(sim_run_until(f->sim, SIM_SECOND, store_rig_is_open, f));
 }
 
 int store_rig_setup(void **state) {
@@ -108,13 +107,17 @@ void put_job(struct store_batch *b, int64_t id, const char *owner, int64_t ts_ms
     store_node_insert(b, id, 1, SPAN("web2"), NODE_READY, TRANSPORT_PCP, ts_ms);
 }
 
-void commit_job(struct store_rig *f, const char *owner, int64_t ts_ms) {
-    struct store_batch *b = store_batch_new(f->store);
-    put_job(b, store_next_id(f->store, STORE_JOB_ID), owner, ts_ms);
+void commit(struct store_rig *f, struct store_batch *b) {
     f->dones = 0;
     store_commit(f->store, b, store_rig_done, f);
     assert_int_equal(f->dones, 0);
     assert_true(sim_run_until(f->sim, 10 * SIM_SECOND, store_rig_is_done, f));
+}
+
+void commit_job(struct store_rig *f, const char *owner, int64_t ts_ms) {
+    struct store_batch *b = store_batch_new(f->store);
+    put_job(b, store_next_id(f->store, STORE_JOB_ID), owner, ts_ms);
+    commit(f, b);
 }
 
 void store_rig_take_job(void *ctx, const struct store_job *job) {

@@ -25,8 +25,8 @@ int store_rig_teardown(void **state);
 void store_rig_begin(struct store_rig *f, uint64_t seed);
 void store_rig_finish(struct store_rig *f);
 
-void store_rig_open(struct store_rig *f);
-void store_rig_reopen(struct store_rig *f); /* asserts that it works */
+void store_rig_open(struct store_rig *f); /* until it is usable */
+void store_rig_reopen(struct store_rig *f);
 bool store_rig_is_open(void *ctx);
 
 /* For store_opts. */
@@ -37,9 +37,10 @@ void store_rig_on_health(void *ctx, const struct error *err);
 void store_rig_done(void *ctx, const struct error *err);
 bool store_rig_is_done(void *ctx);
 
+void commit(struct store_rig *f, struct store_batch *b); /* waits for the end, which may be a failure */
 /* A job of two nodes, "web1" and "web2". */
 void put_job(struct store_batch *b, int64_t id, const char *owner, int64_t ts_ms);
-/* With the next id; waits for the end, which may be a failure. */
+/* With the next id. */
 void commit_job(struct store_rig *f, const char *owner, int64_t ts_ms);
 void store_rig_take_job(void *ctx, const struct store_job *job); /* that it is as put_job() made it at 1000 */
 bool job_exists(struct store_rig *f, int64_t id);

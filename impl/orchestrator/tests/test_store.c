@@ -215,9 +215,7 @@ static bool take_usage(void *ctx, int64_t day, const char *counter, int64_t valu
 static void use_agentless(struct store_rig *f, int64_t day, const char *name) {
     struct store_batch *b = store_batch_new(f->store);
     store_usage_agentless(b, day, span_of(name));
-    f->dones = 0;
-    store_commit(f->store, b, store_rig_done, f);
-    assert_true(sim_run_until(f->sim, 10 * SIM_SECOND, store_rig_is_done, f));
+    commit(f, b);
     assert_string_equal(f->kind, "");
 }
 
@@ -239,9 +237,7 @@ static void nodes_without_an_agent_are_counted_once_a_day(void **state) {
     assert_int_equal(agentless_on(f, 101), 1);
     struct store_batch *b = store_batch_new(f->store);
     store_usage_fold(b, 101);
-    f->dones = 0;
-    store_commit(f->store, b, store_rig_done, f);
-    assert_true(sim_run_until(f->sim, 10 * SIM_SECOND, store_rig_is_done, f));
+    commit(f, b);
     assert_int_equal(agentless_on(f, 100), 2); /* the number stays, the names have gone */
     use_agentless(f, 101, "a");
     assert_int_equal(agentless_on(f, 101), 1);
@@ -254,9 +250,7 @@ static void an_older_schema_is_brought_up_to_date(void **state) {
     store_finish(f->store);
     sqlite3 *db = open_beside(f, "PRAGMA locking_mode=EXCLUSIVE; DROP TABLE agentless; PRAGMA user_version=1;");
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
-    f->opens = 0;
     store_rig_open(f);
-    assert_true(sim_run_until(f->sim, SIM_SECOND, store_rig_is_open, f));
     assert_true(job_exists(f, 1));
     use_agentless(f, 7, "a");
     assert_int_equal(agentless_on(f, 7), 1);

@@ -83,11 +83,6 @@ static void back_pressure_tls(void **state) {
     paused_reader_holds_the_writer(*state, true);
 }
 
-static void count_calls(struct end *e, struct span bytes) {
-    (void)bytes;
-    (*(size_t *)e->user)++;
-}
-
 static size_t readable(int fd) {
     int n = 0;
     assert_int_equal(ioctl(fd, FIONREAD, &n), 0);
@@ -226,6 +221,11 @@ static void pause_within_on_data(void **state) {
     }
 }
 
+static void count_turn(struct end *e, struct span bytes) {
+    (void)bytes;
+    (*(size_t *)e->user)++;
+}
+
 /* One that floods gets its share of each turn, not more. */
 static void fairness(void **state) {
     struct bench *b = *state;
@@ -240,7 +240,7 @@ static void fairness(void **state) {
     world_conn_write(p.client.c, &all, 1);
     size_t calls = 0;
     flooded->user = &calls;
-    flooded->on_data = count_calls;
+    flooded->on_data = count_turn;
     world_conn_write(quiet.c, &SPAN("me too"), 1);
     TURN_UNTIL(b, p.host.ends[1]->got.len == 6);
     assert_true(flooded->got.len <= 4 * 64 * 1024);
