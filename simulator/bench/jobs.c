@@ -3,8 +3,8 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "simulator/bench/half_load.h"
 #include "simulator/bench/histogram.h"
-#include "simulator/bench/steady.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -196,100 +196,21 @@ static bool measure_floor(struct run *r, size_t column, size_t nodes) {
     return ok;
 }
 
-/* ---- the steady stream */
+/* ---- half load */
 
-static double tail_ms(const struct steady *s) {
-    return s->p99_ms > 0 ? s->p99_ms : s->run_p99_ms;
-}
-
-static int by_tail(const void *a, const void *b) {
-    const double x = tail_ms(a), y = tail_ms(b);
-    return (x > y) - (x < y);
-}
-
-static double p99_to_p50(const struct steady *s) {
-    return s->p99_ms / s->p50_ms;
-}
-
-/* Of the streams, each with all its nodes, the one with the shortest tail counts, as the best job of each size does:
- * what else is at work on the machine only adds. The middle one and the worst are given, too. */
-static void report_steady(struct run *r, size_t column, struct steady *all) {
-    qsort(all, r->b->streams, sizeof(*all), by_tail);
-    const struct steady *s = all, *middle = &all[r->b->streams / 2], *worst = &all[r->b->streams - 1];
-    report_figure(r->report, "half_nodes_per_second", "half load: tasks per second", "/s", column, s->per_second);
-    report_figure(r->report, "half_answer_p50", "half load: a job is answered, p50", "ms", column, s->answer_p50_ms);
-    report_figure(r->report, "half_answer_p99", "half load: a job is answered, p99", "ms", column, s->answer_p99_ms);
-    report_figure(r->report, "half_run_p50", "half load: a node's own run, p50", "ms", column, s->run_p50_ms);
-    report_figure(r->report, "half_run_p99", "half load: a node's own run, p99", "ms", column, s->run_p99_ms);
-    if (s->p50_ms > 0) {
-        report_figure(r->report, "half_p50", "half load: a node, due to stored, p50", "ms", column, s->p50_ms);
-        report_figure(r->report, "half_p99", "half load: a node, due to stored, p99", "ms", column, s->p99_ms);
-        report_figure(r->report, "half_max", "half load: a node, due to stored, longest", "ms", column, s->max_ms);
-        report_figure(r->report, "half_worst", "half load: p99 in the worst stream", "ms", column, worst->p99_ms);
-        report_figure(r->report, "half_tail", "half load: a node, due to stored, p99 / p50", "x", column,
-                      p99_to_p50(s));
-        report_figure(r->report, "half_tail_middle", "half load: p99 / p50 in the middle stream", "x", column,
-                      p99_to_p50(middle));
-        report_goal(r->report, "half_tail", column, REPORT_AT_MOST, 2);
-    }
-    report_figure(r->report, "half_busy", "half load: processor time taken, of all", "%", column, 100 * s->busy);
-    report_figure(r->report, "half_stolen", "half load: processor time the host took away", "%", column,
-                  100 * s->stolen);
-    report_note(
-        r->report,
-        "Half load: jobs of %zu nodes at even intervals, half as many as the stack takes of them (or what --stream "
-        "says), sent when they are due whatever became of the earlier ones; %zu nodes in each of %u streams, of which "
-        "the one with the lowest p99 counts. \"Due to stored\" runs from then until another process finds the node's "
-        "result in the database. A node's own run is what the API calls its duration, in whole milliseconds.",
-        s->per_job, s->nodes, r->b->streams);
-}
-
-/* The most tasks per second that the stack takes in small jobs; without its database, what the largest job did. */
-static bool find_most(struct run *r, size_t column, const struct steady_opts *opts, double *most) {
-    if (r->database == NULL || r->b->stream > 0) {
-        return true;
-    }
-    *most = 0;
-    for (unsigned round = 0; round < r->b->rounds; round++) {
-        double rate;
-        say(r, "small jobs, as many as it takes", r->b->nodes);
-        if (!steady_saturate(opts, &rate, r->err)) {
-            return false;
-        }
-        *most = rate > *most ? rate : *most;
-    }
-    report_figure(r->report, "most_nodes_per_second", "small jobs, always some waiting: tasks per second", "/s", column,
-                  *most);
-    return true;
-}
-
-static bool measure_steady(struct run *r, size_t column) {
-    double most;
-    if (!report_value(r->report, "task_nodes_per_second", column, &most)) {
-        return true;
-    }
-    struct steady_opts opts = {
-        .api = r->api,
-        .database = r->database,
-        .names = r->names,
-        .per_second = most / 2,
-        .seconds = r->b->nodes < STEADY_FULL ? STEADY_SHORT_S : STEADY_S,
-    };
-    if (!find_most(r, column, &opts, &most)) {
-        return false;
-    }
-    opts.per_second = r->b->stream > 0 ? r->b->stream : most / 2;
-    struct steady *all = mem_array(r->b->streams, sizeof(*all));
-    bool ok = true;
-    for (unsigned i = 0; i < r->b->streams && ok; i++) {
-        say(r, "a steady stream of tasks at half load", r->b->nodes);
-        ok = steady_measure(&opts, &all[i], r->err);
-    }
-    if (ok) {
-        report_steady(r, column, all);
-    }
-    mem_free(all);
-    return ok;
+static bool measure_half_load(struct run *r, size_t column) {
+    struct half_load h = {.stream = {.api = r->api,
+                                     .database = r->database,
+                                     .names = r->names,
+                                     .seconds = r->b->nodes < STEADY_FULL ? STEADY_SHORT_S : STEADY_S},
+                          .rounds = r->b->rounds,
+                          .streams = r->b->streams,
+                          .per_second = r->b->stream,
+                          .no_floor = r->b->no_floor,
+                          .progress = r->b->progress,
+                          .progress_ctx = r->b->progress_ctx};
+    return !report_value(r->report, "task_nodes_per_second", column, &h.stream.per_second) ||
+           half_load_measure(&h, r->report, column, r->err);
 }
 
 /* ---- nodes */
@@ -394,7 +315,7 @@ bool bench_jobs_run(const struct bench_jobs *b, json_t *report, struct error *er
         ok = measure(&r, &kinds[0], column, sizes[i]) && (b->no_puppet || measure(&r, &kinds[1], column, sizes[i])) &&
              (b->no_floor || measure_floor(&r, column, sizes[i]));
     }
-    ok = ok && (b->no_steady || measure_steady(&r, count - 1));
+    ok = ok && (b->no_steady || measure_half_load(&r, count - 1));
     if (ok) {
         set_goals(&r, count - 1, b->nodes);
     }

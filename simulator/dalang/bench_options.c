@@ -77,8 +77,9 @@ const struct command_line *bench_jobs_line(struct bench_jobs_args *a) {
         "much. Then jobs of twenty: as\n"
         "many as it takes, and at half of that rate how long a node takes, from when it was "
         "due until its result is\n"
-        "stored, when nothing queues. Without --target it starts a stack with virtual "
-        "agents and an orchestrator in a\n"
+        "stored, when nothing queues; beside it how long bare processes take that are as busy. "
+        "Without --target it\n"
+        "starts a stack with virtual agents and an orchestrator in a "
         "process of its own.",
         table};
     a = a != NULL ? a : &unused;
@@ -100,7 +101,8 @@ const struct command_line *bench_jobs_line(struct bench_jobs_args *a) {
     table[n++] =
         (struct option){OPTION_FLAG, "quick", 'q', NULL, "A tenth of the nodes, one round, one stream.", &a->quick};
     table[n++] = (struct option){OPTION_FLAG, "no-puppet", 0, NULL, "Tasks only.", &a->no_puppet};
-    table[n++] = (struct option){OPTION_FLAG, "no-floor", 0, NULL, "Without SQLite alone.", &a->no_floor};
+    table[n++] =
+        (struct option){OPTION_FLAG, "no-floor", 0, NULL, "Without SQLite alone and bare processes.", &a->no_floor};
     table[n++] = (struct option){OPTION_FLAG, "no-steady", 0, NULL, "Without the stream at half load.", &a->no_steady};
     output_options(table, n, &a->output);
     return &cl;

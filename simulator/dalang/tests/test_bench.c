@@ -55,7 +55,8 @@ static json_t *report_of(const char *const *arguments) {
     return report;
 }
 
-static const json_t *figure(const json_t *report, const char *key) {
+/* NULL: there is none. */
+static const json_t *find_figure(const json_t *report, const char *key) {
     size_t i;
     json_t *item;
     json_array_foreach(json_object_get(report, "figures"), i, item) {
@@ -63,8 +64,15 @@ static const json_t *figure(const json_t *report, const char *key) {
             return item;
         }
     }
-    fail_msg("there is no figure %s", key);
     return NULL;
+}
+
+static const json_t *figure(const json_t *report, const char *key) {
+    const json_t *found = find_figure(report, key);
+    if (found == NULL) {
+        fail_msg("there is no figure %s", key);
+    }
+    return found;
 }
 
 static double value(const json_t *report, const char *key, size_t column) {
@@ -126,6 +134,19 @@ static void broker_against_another_with_a_storm(void **state) {
     assert_true(path_exists(home, "two.html"));
 }
 
+/* Beside the streams, unless a stream alone took nearly all of the machine. */
+static void expect_bare_processes(const json_t *r) {
+    if (find_figure(r, "bare_tail") == NULL) {
+        assert_true(value(r, "half_busy", 0) > 90);
+        return;
+    }
+    const double tail = value(r, "bare_tail", 0);
+    assert_true(tail >= 1 && tail == value(r, "bare_p99", 0) / value(r, "bare_p50", 0));
+    assert_true(value(r, "half_tail_to_bare", 0) == value(r, "half_tail", 0) / tail);
+    assert_true(value(r, "half_tail_to_bare_middle", 0) ==
+                value(r, "half_tail_middle", 0) / value(r, "bare_tail_middle", 0));
+}
+
 static void jobs_of_a_stack(void **state) {
     (void)state;
     json_t *r = report_of(ARGUMENTS("jobs", "-n", "12", "--rounds", "1", "--streams", "3", "--json"));
@@ -156,6 +177,7 @@ static void jobs_of_a_stack(void **state) {
     assert_true(value(r, "half_p99", 0) <= value(r, "half_max", 0));
     assert_true(value(r, "half_p99", 0) <= value(r, "half_worst", 0));
     assert_true(value(r, "half_run_p99", 0) <= value(r, "half_p99", 0) + 1); /* a part of it, in whole milliseconds */
+    expect_bare_processes(r);
     json_decref(r);
 }
 
