@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,7 +21,7 @@ struct plan {
     const char *cwd;
     int fds[3];
     int failure_fd; /* the child writes where and why it failed here; closed when the file runs */
-    bool new_session;
+    bool new_session, dies_with_us;
     int umask;
     uint32_t uid, gid;
     sigset_t mask; /* the child's */
@@ -88,6 +89,9 @@ static void run_child(const struct plan *plan) {
     }
     if (plan->umask >= 0) {
         umask((mode_t)plan->umask);
+    }
+    if (plan->dies_with_us) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* after the change of user, which would undo it */
     }
     reset_signals(plan);
     int worst = ENOENT;
@@ -242,6 +246,7 @@ int64_t real_spawn(const struct world_spawn *opts, int pipes[2], char **error_te
         .fds = {-1, -1, -1},
         .failure_fd = -1,
         .new_session = opts->new_session,
+        .dies_with_us = opts->dies_with_us,
         .umask = opts->umask,
         .uid = opts->uid,
         .gid = opts->gid,

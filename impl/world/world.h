@@ -221,6 +221,7 @@ struct world_spawn {
     /* … or, when the path is NULL, given here as it comes; NULL too: discarded. stream is 1 or 2. */
     void (*on_output)(void *ctx, int stream, struct span bytes);
     bool new_session;  /* setsid: a process group of its own that outlives us */
+    bool dies_with_us; /* killed when the thread that started it ends, in whatever way */
     int umask;         /* -1: ours */
     uint32_t uid, gid; /* 0: unchanged */
 };

@@ -153,8 +153,11 @@ void program_start(struct stage *s, struct program *p) {
     for (size_t i = 0; i < count; i++) {
         argv[i] = word_filled(s, s->opts->command[i]);
     }
-    struct world_spawn opts = {
-        .argv = (const char *const *)argv, .on_output = on_output, .umask = -1, .new_session = true};
+    struct world_spawn opts = {.argv = (const char *const *)argv,
+                               .on_output = on_output,
+                               .umask = -1,
+                               .new_session = true,
+                               .dies_with_us = true};
     p->process = world_spawn(s->world, &opts, on_exit_of, p);
     p->pid = world_process_pid(p->process);
     for (size_t i = 0; i < count; i++) {

@@ -115,7 +115,7 @@ static void on_program_exit(void *ctx, const struct world_exit *e) {
 
 static void start_command(struct fuzz_run *r) {
     if (r->opts.command != NULL) {
-        struct world_spawn spawn = {.argv = r->opts.command, .new_session = true, .umask = -1};
+        struct world_spawn spawn = {.argv = r->opts.command, .new_session = true, .dies_with_us = true, .umask = -1};
         r->process = world_spawn(r->world, &spawn, on_program_exit, r);
     }
 }

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct job {
@@ -265,6 +267,41 @@ static void world_freed_while_it_runs(void **state) {
     job_free(&j);
 }
 
+/* The process of a program that has ended without a word, which is ours to wait for now. */
+static pid_t left_behind(bool dies_with_us) {
+    int line[2];
+    pid_t pid = 0;
+    assert_int_equal(pipe(line), 0);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    const pid_t program = fork();
+    if (program == 0) {
+        static const char *const argv[] = {"/bin/sleep", "1000", NULL};
+        struct world_spawn opts = {.argv = argv, .umask = -1, .new_session = true, .dies_with_us = dies_with_us};
+        struct world *w = real_world_new(NULL);
+        const pid_t started = (pid_t)world_process_pid(world_spawn(w, &opts, NULL, NULL));
+        _exit(write(line[1], &started, sizeof(started)) == (ssize_t)sizeof(started) ? 0 : 1);
+    }
+    assert_int_equal(read(line[0], &pid, sizeof(pid)), sizeof(pid));
+    assert_int_equal(waitpid(program, NULL, 0), program);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+    close(line[0]);
+    close(line[1]);
+    assert_true(pid > 0);
+    return pid;
+}
+
+static void dies_with_us(void **state) {
+    (void)state;
+    int status = 0;
+    pid_t pid = left_behind(true);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    pid = left_behind(false);
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+}
+
 static void births(void **state) {
     struct bench *b = *state;
     char ours[32], again[32], init[32], nobody[32];
@@ -296,6 +333,7 @@ int main(void) {
         CASE(forget_from_within_a_callback),
         CASE(many_at_once),
         CASE(world_freed_while_it_runs),
+        CASE(dies_with_us),
         CASE(births),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
