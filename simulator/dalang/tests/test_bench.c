@@ -142,9 +142,10 @@ static void expect_bare_processes(const json_t *r) {
     }
     const double tail = value(r, "bare_tail", 0);
     assert_true(tail >= 1 && tail == value(r, "bare_p99", 0) / value(r, "bare_p50", 0));
-    assert_true(value(r, "half_tail_to_bare", 0) == value(r, "half_tail", 0) / tail);
-    assert_true(value(r, "half_tail_to_bare_middle", 0) ==
-                value(r, "half_tail_middle", 0) / value(r, "bare_tail_middle", 0));
+    const double floor = value(r, "half_tail_floor", 0);
+    assert_true(floor == (value(r, "half_p50", 0) + value(r, "bare_p99", 0) - value(r, "bare_p50", 0)) /
+                             value(r, "half_p50", 0));
+    assert_true(value(r, "half_tail_to_floor", 0) == value(r, "half_tail", 0) / floor);
 }
 
 static void jobs_of_a_stack(void **state) {
