@@ -253,6 +253,13 @@ struct machine_time machine_time(void) {
     return t;
 }
 
+struct machine_share machine_share_since(const struct machine_time *before) {
+    const struct machine_time now = machine_time();
+    const double all = now.all - before->all;
+    return all > 0 ? (struct machine_share){(now.busy - before->busy) / all, (now.stolen - before->stolen) / all}
+                   : (struct machine_share){0, 0};
+}
+
 void process_urgent(bool on) {
     const struct sched_param param = {.sched_priority = on ? 1 : 0};
     sched_setscheduler(0, on ? SCHED_RR | SCHED_RESET_ON_FORK : SCHED_OTHER, &param);

@@ -39,6 +39,11 @@ struct machine_time {
     double all, busy, stolen;
 };
 struct machine_time machine_time(void);
+/* What of all processors' time since then was taken, and stolen: shares, 0 to 1. */
+struct machine_share {
+    double busy, stolen;
+};
+struct machine_share machine_share_since(const struct machine_time *before);
 
 /* While on, this process runs at once when it has something to do, whatever else is busy, if the system allows it
  * (root, or CAP_SYS_NICE); its children do not. For what measures latencies and shares processors with what it

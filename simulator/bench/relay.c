@@ -264,14 +264,13 @@ static bool stream(struct relay *relay, const struct relay_opts *opts, struct re
     process_urgent(true);
     ok = ok && run(c.lines.pair[FRONT][0], opts, latency, err);
     process_urgent(false);
-    const struct machine_time after = machine_time();
+    const struct machine_share share = machine_share_since(&before);
     chain_end(&c);
-    const double all = after.all - before.all;
     *out = (struct relay_found){.nodes = latency->count,
                                 .p50_ms = (double)histogram_percentile(latency, 50) / 1000,
                                 .p99_ms = (double)histogram_percentile(latency, 99) / 1000,
-                                .busy = all > 0 ? (after.busy - before.busy) / all : 0,
-                                .stolen = all > 0 ? (after.stolen - before.stolen) / all : 0};
+                                .busy = share.busy,
+                                .stolen = share.stolen};
     mem_free(latency);
     if (ok && out->busy > 0) {
         relay->steps *= opts->busy / out->busy;

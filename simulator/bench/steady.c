@@ -291,15 +291,14 @@ bool steady_measure(const struct steady_opts *opts, struct steady *out, struct e
     ok = ok && send_all(s, err);
     ok = await_answers(s, ok ? err : NULL) && ok && await_ends(s, err);
     process_urgent(false);
-    const struct machine_time after = machine_time();
+    const struct machine_share share = machine_share_since(&before);
     if (ok) {
         note_latencies(s);
         ok = note_all(s, err);
     }
     *out = result(s);
-    const double all = after.all - before.all;
-    out->busy = all > 0 ? (after.busy - before.busy) / all : 0;
-    out->stolen = all > 0 ? (after.stolen - before.stolen) / all : 0;
+    out->busy = share.busy;
+    out->stolen = share.stolen;
     stream_free(s);
     return ok;
 }
